@@ -1,0 +1,3 @@
+//! placeholder
+#[doc(hidden)]
+pub mod sync;

@@ -1,0 +1,119 @@
+//! The only door to atomics, locks and parking: the standard library's, or loom's under
+//! `--cfg refolio_loom`, so that the code which ships is the code that is checked.
+//!
+//! Locks here ignore poisoning: no code of ours unwinds while it holds one, and a caller's panic
+//! must not take the cache away from every other thread.
+
+#[cfg(refolio_loom)]
+use loom as imp;
+#[cfg(not(refolio_loom))]
+use std as imp;
+
+pub use imp::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, fence};
+pub use imp::sync::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
+pub use std::sync::Arc;
+pub use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release};
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+/// Mutual exclusion over a `T`.
+#[derive(Debug, Default)]
+pub struct Mutex<T>(imp::sync::Mutex<T>);
+
+impl<T> Mutex<T> {
+    /// A new, unlocked mutex.
+    pub fn new(value: T) -> Self {
+        Self(imp::sync::Mutex::new(value))
+    }
+
+    /// Waits for the lock.
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Many readers or one writer over a `T`.
+#[derive(Debug, Default)]
+pub struct RwLock<T>(imp::sync::RwLock<T>);
+
+impl<T> RwLock<T> {
+    /// A new, unlocked lock.
+    pub fn new(value: T) -> Self {
+        Self(imp::sync::RwLock::new(value))
+    }
+
+    /// Waits until no writer holds the lock.
+    pub fn read(&self) -> RwLockReadGuard<'_, T> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until nobody holds the lock.
+    pub fn write(&self) -> RwLockWriteGuard<'_, T> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A queue of threads that wait for a change under a [`Mutex`].
+#[derive(Debug, Default)]
+pub struct Condvar(imp::sync::Condvar);
+
+impl Condvar {
+    /// A new queue.
+    pub fn new() -> Self {
+        Self(imp::sync::Condvar::new())
+    }
+
+    /// Unlocks, sleeps until notified (or without cause), locks again.
+    pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        self.0.wait(guard).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As [`wait`](Self::wait), but at most for `limit`. The checker has no clock: there it waits
+    /// until notified.
+    pub fn wait_for<'a, T>(&self, guard: MutexGuard<'a, T>, limit: Duration) -> MutexGuard<'a, T> {
+        self.0.wait_timeout(guard, limit).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Wakes every waiter.
+    pub fn notify_all(&self) {
+        self.0.notify_all();
+    }
+}
+
+/// Tells the processor, or the checker, that this thread spins until another one moves on.
+#[inline]
+pub fn spin() {
+    #[cfg(refolio_loom)]
+    loom::thread::yield_now();
+    #[cfg(not(refolio_loom))]
+    std::hint::spin_loop();
+}
+
+/// Whether the model that runs has taken the named protection away. Always false in a program:
+/// the call then compiles to nothing.
+#[inline(always)]
+pub fn broken(_protection: &'static str) -> bool {
+    #[cfg(refolio_loom)]
+    return BROKEN.get() == Some(_protection);
+    #[cfg(not(refolio_loom))]
+    false
+}
+
+#[cfg(refolio_loom)]
+std::thread_local!(static BROKEN: std::cell::Cell<Option<&'static str>> = const { std::cell::Cell::new(None) });
+
+/// Runs `model` without the named protection (none: with all of them). The checker runs all
+/// threads of a model on the calling one, so models beside each other do not meet.
+#[cfg(refolio_loom)]
+pub fn without<R>(protection: Option<&'static str>, model: impl FnOnce() -> R) -> R {
+    struct Restore;
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            BROKEN.set(None);
+        }
+    }
+    BROKEN.set(protection);
+    let _restore = Restore;
+    model()
+}
