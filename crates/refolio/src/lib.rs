@@ -1,1 +1,4 @@
 //! placeholder
+mod sync;
+mod units;
+pub use units::*;
