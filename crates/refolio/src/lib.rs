@@ -1,4 +1,68 @@
-//! placeholder
+//! A page cache for Rust programs whose pages can be **moved while they are in use**: between
+//! memory nodes, off a node that must be given back, into large contiguous runs.
+//!
+//! Start with [`Cache`], [`File`] and [`View`]. How it works, and why it is right, is told in
+//! [`protocol`]; `ARCHITECTURE.md` in the repository shows the rooms in reading order.
+
 mod sync;
 mod units;
-pub use units::*;
+mod trace;
+
+mod buddy;
+mod errseq;
+mod folio;
+mod frame;
+mod holder;
+mod node;
+mod store;
+mod wait;
+
+mod error;
+mod lru;
+mod mapping;
+mod registry;
+mod shadow;
+mod table;
+
+mod core;
+mod still;
+
+mod fault;
+mod migrate;
+mod passes;
+mod read;
+mod reclaim;
+mod report;
+mod truncate;
+mod watch;
+mod write;
+mod writeback;
+mod zap;
+
+mod cache;
+mod file;
+mod housekeeper;
+mod page;
+mod view;
+
+#[doc = include_str!("../protocol.md")]
+pub mod protocol {}
+
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+pub use cache::{Cache, CacheBuilder, NodeOptions, NodeStats, OpenOptions, Stats};
+pub use core::Why;
+pub use error::{Error, Result};
+pub use file::File;
+pub use frame::{Backing, FillBuf, HugeBacking, HugePages, NumaBacking, ReserveError};
+pub use holder::{Holder, HolderKind};
+pub use migrate::Form;
+pub use page::{Page, PageMut};
+pub use passes::{Migrate, Mode};
+pub use report::{Counts, Kind, Outcome, Owner, PageOutcome, Report};
+pub use store::{FileStore, FileStoreOptions, MemStore, OpenError, Store};
+pub use table::Sharing;
+pub use trace::{Event, FolioState, Look, Step, Watcher};
+pub use units::{FrameNo, MAX_ORDER, NodeId, PAGE_SIZE, PageIndex, Vpn};
+pub use view::{EntryState, View};

@@ -76,3 +76,19 @@ pub(crate) const fn pages(order: u32) -> u32 {
 pub(crate) const fn folio_bytes(order: u32) -> usize {
     PAGE_SIZE << order
 }
+
+/// Cuts a run of bytes at the page boundaries: page, offset in the page, and which of the bytes.
+pub(crate) fn pieces(
+    offset: u64,
+    len: usize,
+) -> impl Iterator<Item = (PageIndex, usize, std::ops::Range<usize>)> {
+    let mut done = 0;
+    std::iter::from_fn(move || {
+        let at = offset + done as u64;
+        let within = (at % PAGE_SIZE as u64) as usize;
+        let part = (PAGE_SIZE - within).min(len - done);
+        let start = done;
+        done += part;
+        (part > 0).then_some((PageIndex::of_offset(at), within, start..start + part))
+    })
+}

@@ -14,7 +14,7 @@ pub use imp::sync::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
 pub use std::sync::Arc;
 pub use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release};
 
-use std::sync::PoisonError;
+pub use std::sync::PoisonError;
 use std::time::Duration;
 
 /// Mutual exclusion over a `T`.
@@ -46,6 +46,11 @@ impl<T> RwLock<T> {
     /// Waits until no writer holds the lock.
     pub fn read(&self) -> RwLockReadGuard<'_, T> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The shared lock, unless that would mean to wait.
+    pub fn try_read(&self) -> Option<RwLockReadGuard<'_, T>> {
+        self.0.try_read().ok()
     }
 
     /// Waits until nobody holds the lock.
@@ -116,4 +121,16 @@ pub fn without<R>(protection: Option<&'static str>, model: impl FnOnce() -> R) -
     BROKEN.set(protection);
     let _restore = Restore;
     model()
+}
+
+#[cfg(refolio_loom)]
+pub use loom::thread_local;
+#[cfg(not(refolio_loom))]
+pub use std::thread_local;
+
+/// What counts and reports, and decides nothing: the standard library's also under the checker,
+/// which then has fewer words to interleave.
+pub mod plain {
+    pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
+    pub use std::sync::{Mutex, RwLock};
 }

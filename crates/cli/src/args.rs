@@ -1,0 +1,209 @@
+//! What the command line says, and its help text.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use refolio::{Form, MAX_ORDER, Mode};
+
+use crate::size;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  all is well
+    1  a byte differs, a page is lost, or the engine failed on the way
+    2  wrong usage, or input that cannot be used
+  130  stopped by Ctrl-C or SIGTERM, and all was well until then";
+
+const MIGRATE_AFTER: &str = "\
+Sizes: 64M and 64MiB are 64 x 2^20 bytes, 64MB is 64 x 10^6; K, G and T likewise; a bare number is
+bytes.
+
+Examples:
+  refolio migrate                            a sample file and anonymous memory, about 10 s
+  refolio migrate big.db /srv/models         these files; writers work on scratch copies
+  refolio migrate --fast 64M --slow 64M big.db
+                                             nodes smaller than the file: it streams through
+  refolio migrate --order 9 --rounds 3       2 MiB folios, three times there and back
+  refolio migrate --json - | jq .stall_ns    figures for a program";
+
+const EXPLAIN_AFTER: &str = "\
+Examples:
+  refolio explain --page 3                   a page of a small sample, step by step
+  refolio explain --page 3 --pin             somebody holds it: who, and how the undo runs
+  refolio explain /etc/services --page 0     a page of a real file (opened read-only)";
+
+/// A page cache whose pages can be moved while they are in use: its main job, on real files.
+#[derive(Debug, Parser)]
+#[command(name = "refolio", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Command {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Move every page to the other node and back while readers and writers run; check every byte.
+    ///
+    /// Opens the files, or makes a sample file in a temporary folder when none is named, and some
+    /// anonymous memory beside them. While readers and writers run, every page is moved from the
+    /// fast node to the slow one and back, round after round. At the end everything is synced,
+    /// read again through the ordinary file system, and compared, byte by byte, with what was
+    /// there before or what the writers journalled.
+    ///
+    /// A folder stands for the regular files below it; symbolic links in it are not followed.
+    /// Your files are opened read-only; what is written are scratch copies of them.
+    #[command(after_help = EXIT_CODES, after_long_help = format!("{MIGRATE_AFTER}\n\n{EXIT_CODES}"))]
+    Migrate(Migrate),
+
+    /// Move one page with tracing on, and print each step of the protocol.
+    ///
+    /// Each step is shown with the function that did it, the folio's state word and references,
+    /// and the table entry of a view of the page, before and after.
+    #[command(after_help = EXIT_CODES, after_long_help = format!("{EXPLAIN_AFTER}\n\n{EXIT_CODES}"))]
+    Explain(Explain),
+}
+
+/// Options of `refolio migrate`.
+#[derive(Args, Clone, Debug)]
+pub struct Migrate {
+    /// Files, or folders of files; none: a sample is made
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+
+    /// Size of the sample file made when no PATH is named
+    #[arg(long, value_name = "SIZE", value_parser = size::parse_some, default_value = "256M")]
+    pub sample: u64,
+
+    /// Anonymous memory beside the files; 0 for none [default: 64M, less beside small nodes]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub anon: Option<u64>,
+
+    /// Size of the fast node [default: what the pages in play need]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse_some)]
+    pub fast: Option<u64>,
+
+    /// Size of the slow node [default: as the fast one]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse_some)]
+    pub slow: Option<u64>,
+
+    /// Rounds, in each of which every page moves there and back [default: what fits into 5 s]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub rounds: Option<u64>,
+
+    /// Reading threads; 0 for none [default: one less than there are cores, at least 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=256))]
+    pub readers: Option<u64>,
+
+    /// Writing threads; 0 for none
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=256),
+          default_value_t = 1)]
+    pub writers: u64,
+
+    /// Folios of 2^N pages are tried for files, and made for anonymous memory
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=MAX_ORDER as i64),
+          default_value_t = 0)]
+    pub order: u32,
+
+    /// How much a migration may wait
+    #[arg(long, value_enum, default_value_t = ModeName::Sync)]
+    pub mode: ModeName,
+
+    /// What is checked before a page is switched
+    #[arg(long, value_enum, value_name = "NAME", default_value_t = FormName::FreezeOnly)]
+    pub form: FormName,
+
+    /// Seed of all choices and patterns [default: a random one, which the report names]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+
+    /// Write the figures to this file, as JSON; `-` is standard output
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+
+    /// Let the writers write into the PATHs themselves: one block of 64 KiB in four IS OVERWRITTEN
+    #[arg(long, requires = "paths")]
+    pub write: bool,
+}
+
+/// Options of `refolio explain`.
+#[derive(Args, Clone, Debug)]
+pub struct Explain {
+    /// A regular file (opened read-only); none: a small sample is made
+    pub path: Option<PathBuf>,
+
+    /// The page, counted from 0
+    #[arg(long, value_name = "N")]
+    pub page: u64,
+
+    /// Hold the page while it is to be moved
+    #[arg(long)]
+    pub pin: bool,
+
+    /// How much a migration may wait
+    #[arg(long, value_enum, default_value_t = ModeName::Sync)]
+    pub mode: ModeName,
+
+    /// What is checked before a page is switched
+    #[arg(long, value_enum, value_name = "NAME", default_value_t = FormName::FreezeOnly)]
+    pub form: FormName,
+}
+
+/// The modes of a migration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModeName {
+    /// Never waits
+    Async,
+    /// Waits for locks
+    Light,
+    /// Waits for writeback too
+    Sync,
+}
+
+impl From<ModeName> for Mode {
+    fn from(name: ModeName) -> Self {
+        match name {
+            ModeName::Async => Self::Async,
+            ModeName::Light => Self::Light,
+            ModeName::Sync => Self::Sync,
+        }
+    }
+}
+
+/// The forms of the check before the switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FormName {
+    /// Count and slot under the lock, then the freeze (Linux until 5.15)
+    CheckThenFreeze,
+    /// The count before the lock (the patch under review in August 2021)
+    EarlyCheck,
+    /// The slot under the lock, then the freeze (the first counter-proposal)
+    LoadThenFreeze,
+    /// The freeze alone (the second; Linux since 5.16)
+    FreezeOnly,
+}
+
+impl From<FormName> for Form {
+    fn from(name: FormName) -> Self {
+        match name {
+            FormName::CheckThenFreeze => Self::CheckThenFreeze,
+            FormName::EarlyCheck => Self::EarlyCheck,
+            FormName::LoadThenFreeze => Self::LoadThenFreeze,
+            FormName::FreezeOnly => Self::FreezeOnly,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Command::command().debug_assert();
+    }
+}

@@ -1,0 +1,4 @@
+//! One file, or one folder, per verb of the command line.
+
+pub mod explain;
+pub mod migrate;

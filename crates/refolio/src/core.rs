@@ -1,0 +1,368 @@
+//! The rooms of one cache, wired together, and the handles that keep a folio in place.
+//!
+//! ```text
+//! lock order (outermost first; no sleep and no I/O under the four in the middle)
+//!   resize lock of a file
+//!     folio lock          a second one only for a folio that nobody else can see yet
+//!       one of: i_pages | table | LRU | node
+//!         wait queue
+//! ```
+//!
+//! **Waiting.** Nothing here waits while it holds a folio: an attempt that cannot go on gives
+//! everything back and answers with an [`Obstacle`]; [`Core::wait`] sleeps until that is gone, and
+//! the attempt starts over. So a sleeper is never what the one it waits for waits for; the
+//! remaining way to deadlock, an embedder's thread that holds pages and asks for more, is what
+//! [`Core::wait`] refuses.
+
+use std::fmt;
+use std::time::Instant;
+
+use crate::error::{Error, Result};
+use crate::folio::state::{Flag, Put, Snapshot};
+use crate::folio::{Folio, Folios};
+use crate::frame::Frames;
+use crate::holder::{self, Held, Holder};
+use crate::lru::Lru;
+use crate::mapping::{Lookup, Mapping};
+use crate::node::{Counter, Node};
+use crate::registry::Mappings;
+use crate::shadow::Shadows;
+use crate::sync::{self, Arc, Condvar, Mutex, broken, plain};
+use crate::table::{Table, Tables};
+use crate::units::{FrameNo, NodeId, PageIndex};
+
+/// What happened in a cache since it was made, under the kernel's names.
+#[derive(Debug, Default)]
+pub(crate) struct Events {
+    pub pgfault: Counter,
+    pub pgmajfault: Counter,
+    pub pgmigrate_success: Counter,
+    pub pgmigrate_fail: Counter,
+    pub pgscan: Counter,
+    pub pgsteal: Counter,
+    pub pgdemote: Counter,
+    pub pgwriteback: Counter,
+    pub workingset_refault: Counter,
+}
+
+/// What the housekeeper is asked to do.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Wanted {
+    pub stop: bool,
+    pub reclaim: bool,
+}
+
+/// The bell of the housekeeper.
+#[derive(Debug, Default)]
+pub(crate) struct Bell {
+    pub wanted: Mutex<Wanted>,
+    pub rings: Condvar,
+}
+
+impl Bell {
+    /// Asks for something, and wakes the housekeeper.
+    pub fn ring(&self, ask: impl FnOnce(&mut Wanted)) {
+        ask(&mut self.wanted.lock());
+        self.rings.notify_all();
+    }
+}
+
+/// One cache.
+pub(crate) struct Core {
+    /// Tells the holders of this cache's pages from those of another's.
+    pub id: u32,
+    pub frames: Frames,
+    pub folios: Folios,
+    pub nodes: Vec<Node>,
+    pub lrus: Vec<Lru>,
+    pub tables: Tables,
+    pub mappings: Mappings,
+    pub shadows: Shadows,
+    pub events: Events,
+    pub bell: Bell,
+    pub name_holders: bool,
+    /// Views that ended while a page of theirs was in the hands of their thread's own guard.
+    pub ended: plain::Mutex<Vec<Arc<Table>>>,
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// Why an attempt could not go on, as of one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Obstacle {
+    pub frame: FrameNo,
+    pub why: Why,
+    seen: Snapshot,
+}
+
+/// What stands in the way of a change to a folio.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Why {
+    /// Somebody holds the folio lock: a fill, a write, a move.
+    Locked,
+    /// The bytes are on their way to the store.
+    Writeback,
+    /// There are more references than the cache's own: pins, or reads that run right now.
+    References,
+    /// Somebody else moves or evicts the folio.
+    Isolated,
+    /// The folio is frozen: it is being written, moved or evicted at this moment.
+    Frozen,
+    /// The slot names another folio than a moment ago.
+    SlotChanged,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Why::Locked => "locked",
+            Why::Writeback => "under writeback",
+            Why::References => "extra references",
+            Why::Isolated => "isolated by another mover",
+            Why::Frozen => "frozen",
+            Why::SlotChanged => "slot changed",
+        })
+    }
+}
+
+impl Core {
+    pub fn folio(&self, frame: FrameNo) -> &Folio {
+        self.folios.get(frame)
+    }
+
+    pub fn node_of(&self, frame: FrameNo) -> &Node {
+        let found = self.nodes.iter().find(|node| node.has(frame));
+        found.unwrap_or(&self.nodes[0])
+    }
+
+    pub fn node(&self, id: NodeId) -> Option<&Node> {
+        self.nodes.get(id.0 as usize)
+    }
+
+    pub fn lru_of(&self, frame: FrameNo) -> &Lru {
+        &self.lrus[self.node_of(frame).id.0 as usize]
+    }
+
+    pub fn held(&self, frame: FrameNo) -> Held {
+        Held { cache: self.id, frame }
+    }
+
+    /// Gives one reference back; frees the folio with the last one.
+    pub fn put(&self, frame: FrameNo) {
+        match self.folio(frame).state.put() {
+            Put::Others { wake } => self.folios.wake(frame, crate::folio::state::Wake(wake)),
+            Put::Last => self.free(frame),
+        }
+    }
+
+    /// Gives several references back, as [`put`](Self::put).
+    pub fn put_many(&self, frame: FrameNo, count: u32) {
+        match self.folio(frame).state.put_many(count) {
+            Put::Others { wake } => self.folios.wake(frame, crate::folio::state::Wake(wake)),
+            Put::Last => self.free(frame),
+        }
+    }
+
+    /// Frees a folio whose last reference is gone; nobody can get a new one.
+    #[doc(alias = "__folio_put")]
+    pub fn free(&self, frame: FrameNo) {
+        let folio = self.folio(frame);
+        debug_assert!(folio.identity().is_none(), "a folio is freed after it left its file");
+        self.lru_of(frame).remove_freed(&self.folios, frame);
+        let node = self.node_of(frame);
+        let state = folio.state.load();
+        if state.has(Flag::ANON) {
+            node.counters.nr_anon_pages.sub(folio.pages());
+        }
+        self.folios.wake(frame, crate::folio::state::Wake(state.has(Flag::WAITERS)));
+        node.free(frame, folio.order());
+    }
+
+    /// A new folio on one node, locked, that leaves `keep` frames free there.
+    pub fn alloc_on(&self, node: &Node, order: u32, keep: u32, flags: &[Flag]) -> Option<Fresh<'_>> {
+        let frame = node.alloc(order, keep)?;
+        let folio = self.folio(frame);
+        folio.claim(order, flags);
+        if flags.contains(&Flag::ANON) {
+            node.counters.nr_anon_pages.add(folio.pages());
+        }
+        Some(Fresh { lock: FolioLock { core: self, frame }, folio: FolioRef { core: self, frame } })
+    }
+
+    /// The obstacle that `frame` is, if it is one still.
+    pub fn obstacle(&self, frame: FrameNo, why: Why) -> Obstacle {
+        Obstacle { frame, why, seen: self.folio(frame).state.load() }
+    }
+
+    /// The obstacle that the folio in a slot is whose references are used up.
+    pub fn obstacle_at(&self, mapping: &Mapping, index: PageIndex) -> Obstacle {
+        let frame = mapping.peek(index).map_or(self.nodes[0].first, |(frame, _)| frame);
+        self.obstacle(frame, Why::References)
+    }
+
+    /// Page `index` of a file, with a reference; None when it is not cached.
+    pub fn lookup(&self, mapping: &Mapping, index: PageIndex) -> Found<'_> {
+        loop {
+            return match mapping.lookup(&self.folios, index) {
+                Lookup::Folio(frame, base) => Found::Folio(FolioRef { core: self, frame }, base),
+                Lookup::Stale(frame) => {
+                    self.put(frame);
+                    continue;
+                }
+                Lookup::Frozen(frame) => Found::Blocked(self.obstacle(frame, Why::Frozen)),
+                Lookup::Saturated => Found::Saturated,
+                Lookup::Miss => Found::Miss,
+            };
+        }
+    }
+
+    /// Sleeps until the obstacle is gone; false when the deadline came first.
+    ///
+    /// # Errors
+    /// [`Error::GuardHeld`] and [`Error::Held`] when this thread holds pages and the obstacle is a
+    /// page in an embedder's hands: that one might be waiting for us.
+    pub fn wait(&self, obstacle: Obstacle, deadline: Option<Instant>) -> Result<bool> {
+        let Obstacle { frame, why, seen } = obstacle;
+        let (pins, guards) = holder::mine();
+        let state = &self.folio(frame).state;
+        let guarded = |now: Snapshot| guards > 0 && now.has(Flag::GUARDED);
+        let blocked = |now: Snapshot| {
+            !guarded(now)
+                && now.version() == seen.version()
+                && match why {
+                    Why::Locked => now.has(Flag::LOCKED),
+                    Why::Writeback => now.has(Flag::WRITEBACK),
+                    Why::References => now.references() >= seen.references().max(1),
+                    Why::Isolated => now.references() > 0 && !now.has(Flag::ON_LRU),
+                    Why::Frozen => now.references() == 0 && now.has(Flag::LOCKED),
+                    Why::SlotChanged => false,
+                }
+        };
+        if why == Why::References && (pins > 0 || guards > 0) {
+            return self.refuse_to_wait(frame, guards, blocked);
+        }
+        for _ in 0..SPINS {
+            if !blocked(state.load()) {
+                break;
+            }
+            sync::spin();
+        }
+        if broken("waiter-holds-reference") {
+            let _reference = state.try_get();
+        }
+        let gone = self.folios.wait(frame, deadline, blocked);
+        if guarded(state.load()) {
+            return Err(Error::GuardHeld { holders: holder::own(None) });
+        }
+        Ok(gone)
+    }
+
+    /// References may be pins, whose holder may wait for ours. References of calls that run right
+    /// now go by themselves: those are given a moment.
+    fn refuse_to_wait(
+        &self,
+        frame: FrameNo,
+        guards: u32,
+        blocked: impl Fn(Snapshot) -> bool,
+    ) -> Result<bool> {
+        let state = &self.folio(frame).state;
+        let mine = holder::own(Some(self.held(frame)));
+        for _ in 0..if mine.is_empty() { YIELDS } else { 0 } {
+            if !blocked(state.load()) {
+                return Ok(true);
+            }
+            std::thread::yield_now();
+        }
+        if guards > 0 && mine.is_empty() {
+            return Err(Error::GuardHeld { holders: holder::own(None) });
+        }
+        Err(Error::Held { holders: self.holders(frame) })
+    }
+
+    /// Whoever holds a folio, beyond what its cache does.
+    pub fn holders(&self, frame: FrameNo) -> Vec<Holder> {
+        let folio = self.folio(frame);
+        let extra = folio.state.load().references().saturating_sub(folio.expected_references());
+        holder::of(self.held(frame), extra)
+    }
+
+    /// Calls that may have to wait for a page whose holder may wait for ours are not for threads
+    /// with a write guard.
+    pub fn no_guard_held(&self) -> Result<()> {
+        if holder::mine().1 > 0 {
+            return Err(Error::GuardHeld { holders: holder::own(None) });
+        }
+        Ok(())
+    }
+}
+
+/// Looks at an obstacle before it is worth sleeping on: a switch takes tens of nanoseconds.
+const SPINS: u32 = if cfg!(refolio_loom) { 0 } else { 100 };
+
+/// How often a thread that may not wait lets the others go first.
+const YIELDS: u32 = if cfg!(refolio_loom) { 0 } else { 200 };
+
+/// What a lookup found.
+#[must_use]
+#[derive(Debug)]
+pub(crate) enum Found<'c> {
+    /// The folio, and the index of its first page.
+    Folio(FolioRef<'c>, PageIndex),
+    Blocked(Obstacle),
+    Saturated,
+    Miss,
+}
+
+/// A reference to a folio: while it lives, the folio is neither moved nor evicted nor written in
+/// place.
+#[derive(Debug)]
+pub(crate) struct FolioRef<'c> {
+    pub core: &'c Core,
+    pub frame: FrameNo,
+}
+
+impl<'c> FolioRef<'c> {
+    pub fn folio(&self) -> &'c Folio {
+        self.core.folio(self.frame)
+    }
+
+    /// The folio lock, or what stands in the way.
+    pub fn try_lock(&self) -> std::result::Result<FolioLock<'c>, Obstacle> {
+        if self.folio().state.try_lock() {
+            return Ok(FolioLock { core: self.core, frame: self.frame });
+        }
+        Err(self.core.obstacle(self.frame, Why::Locked))
+    }
+}
+
+impl Drop for FolioRef<'_> {
+    fn drop(&mut self) {
+        self.core.put(self.frame);
+    }
+}
+
+/// The folio lock. It goes before the reference it was taken with.
+#[derive(Debug)]
+pub(crate) struct FolioLock<'c> {
+    pub core: &'c Core,
+    pub frame: FrameNo,
+}
+
+impl Drop for FolioLock<'_> {
+    fn drop(&mut self) {
+        let wake = self.core.folio(self.frame).state.unlock();
+        self.core.folios.wake(self.frame, wake);
+    }
+}
+
+/// A folio that nobody else can see yet, locked. Dropping it frees it.
+#[derive(Debug)]
+pub(crate) struct Fresh<'c> {
+    pub lock: FolioLock<'c>,
+    pub folio: FolioRef<'c>,
+}

@@ -1,0 +1,183 @@
+//! Folios: one descriptor a frame, in an array that lives as long as the cache, so that a stale
+//! frame number is always safe to look at.
+//!
+//! A folio of order k is described by the descriptor of its first frame; those of the other frames
+//! stay free (no references) meanwhile.
+//!
+//! **Who may touch what**
+//! 1. The word: everybody, by the transitions of [`state`].
+//! 2. The identity (file and index): changed only by the holder of the folio lock, while the folio
+//!    is frozen, not yet published, or right after the version has grown (truncation). Read by
+//!    everybody; believed by whoever holds a reference, or finds the version unchanged after.
+//! 3. The order: set when the frames are allocated; believed under the same conditions.
+//! 4. The count of table entries, and the embedder's word: under the folio lock.
+
+pub(crate) mod state;
+
+use crate::sync::{AtomicU32, AtomicU64, Relaxed};
+use crate::units::{FrameNo, PageIndex, pages};
+use crate::wait::Waits;
+use state::{Flag, Snapshot, State};
+
+/// No mapping has this number.
+pub(crate) const NO_MAPPING: u32 = 0;
+
+/// A descriptor: one cache line.
+#[derive(Debug)]
+#[cfg_attr(not(refolio_loom), repr(align(64)))]
+pub(crate) struct Folio {
+    pub state: State,
+    /// Index in the file of the first page.
+    index: AtomicU64,
+    /// The embedder's word, when PRIVATE.
+    private: AtomicU64,
+    mapping: AtomicU32,
+    order: AtomicU32,
+    mapped: AtomicU32,
+}
+
+#[cfg(not(refolio_loom))]
+const _: () = assert!(size_of::<Folio>() == 64);
+
+/// Of which file a folio is, and where in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub mapping: u32,
+    pub index: PageIndex,
+}
+
+impl Folio {
+    fn free() -> Self {
+        Self {
+            state: State::free(),
+            index: AtomicU64::new(0),
+            private: AtomicU64::new(0),
+            mapping: AtomicU32::new(NO_MAPPING),
+            order: AtomicU32::new(0),
+            mapped: AtomicU32::new(0),
+        }
+    }
+
+    // Relaxed throughout: the word's transitions publish these fields (see the head of the file).
+
+    /// Whether this is the folio of `mapping` that begins at `index`.
+    #[inline]
+    pub fn is(&self, mapping: u32, index: PageIndex) -> bool {
+        self.mapping.load(Relaxed) == mapping && self.index.load(Relaxed) == index.0
+    }
+
+    /// The file and the index; None for anonymous folios, and for those taken out of their file.
+    pub fn identity(&self) -> Option<Identity> {
+        let mapping = self.mapping.load(Relaxed);
+        let index = PageIndex(self.index.load(Relaxed));
+        (mapping != NO_MAPPING).then_some(Identity { mapping, index })
+    }
+
+    /// Gives the folio its place in a file: before it is published there.
+    pub fn set_identity(&self, identity: Identity) {
+        self.index.store(identity.index.0, Relaxed);
+        self.mapping.store(identity.mapping, Relaxed);
+    }
+
+    /// The folio is of no file any more.
+    pub fn clear_identity(&self) {
+        self.mapping.store(NO_MAPPING, Relaxed);
+    }
+
+    pub fn order(&self) -> u32 {
+        self.order.load(Relaxed)
+    }
+
+    pub fn pages(&self) -> u32 {
+        pages(self.order())
+    }
+
+    /// Takes free frames into use as one folio, locked, with one reference.
+    pub fn claim(&self, order: u32, flags: &[Flag]) {
+        self.order.store(order, Relaxed);
+        self.mapping.store(NO_MAPPING, Relaxed);
+        self.mapped.store(0, Relaxed);
+        self.private.store(0, Relaxed);
+        self.state.claim(flags);
+    }
+
+    /// Table entries that map a page of this folio. Under the folio lock.
+    #[doc(alias = "folio_mapcount")]
+    pub fn mapped(&self) -> u32 {
+        self.mapped.load(Relaxed)
+    }
+
+    /// `count` more table entries, or fewer. Under the folio lock, so a load and a store will do.
+    pub fn add_mapped(&self, count: i32) {
+        let now = self.mapped.load(Relaxed).wrapping_add_signed(count);
+        debug_assert!(now <= state::MAX_REFERENCES, "an entry was unmapped twice");
+        self.mapped.store(now, Relaxed);
+    }
+
+    /// The references that the cache itself has to a folio under its lock: one for each page when
+    /// it is in a file, one for its private data, one for each table entry.
+    #[doc(alias = "folio_expected_ref_count")]
+    pub fn expected_references(&self) -> u32 {
+        let cached = if self.identity().is_some() { self.pages() } else { 0 };
+        cached + u32::from(self.state.load().has(Flag::PRIVATE)) + self.mapped()
+    }
+
+    /// The embedder's word. Under the folio lock or a reference.
+    #[doc(alias = "folio_get_private")]
+    pub fn private(&self) -> Option<u64> {
+        self.state.load().has(Flag::PRIVATE).then(|| self.private.load(Relaxed))
+    }
+
+    /// Sets the embedder's word. Under the folio lock, while frozen; the reference that it holds is
+    /// the caller's to count.
+    pub fn store_private(&self, word: u64) {
+        self.private.store(word, Relaxed);
+    }
+
+    /// What moves with the bytes besides them, from the frozen `source`.
+    pub fn inherit(&self, source: &Folio) {
+        self.private.store(source.private.load(Relaxed), Relaxed);
+        self.state.inherit(&source.state);
+    }
+}
+
+/// The descriptors of all frames of a cache, and the threads that wait for them.
+#[derive(Debug)]
+pub(crate) struct Folios {
+    folios: Vec<Folio>,
+    waits: Waits,
+}
+
+impl Folios {
+    /// Descriptors for `frames` free frames; None when there is no memory for them.
+    pub fn new(frames: usize) -> Option<Self> {
+        let mut folios = Vec::new();
+        folios.try_reserve_exact(frames).ok()?;
+        folios.extend((0..frames).map(|_| Folio::free()));
+        Some(Self { folios, waits: Waits::new() })
+    }
+
+    /// The descriptor of `frame`, whatever it is used for now.
+    #[inline]
+    pub fn get(&self, frame: FrameNo) -> &Folio {
+        &self.folios[frame.0 as usize]
+    }
+
+    /// Wakes the folio's waiters when a transition says that there are any.
+    #[inline]
+    pub fn wake(&self, frame: FrameNo, wake: state::Wake) {
+        if wake.0 && !crate::sync::broken("wake-forgotten") {
+            self.waits.wake(frame, &self.get(frame).state);
+        }
+    }
+
+    /// Sleeps while `blocked` says so of the folio's word; false when the deadline came first.
+    pub fn wait(
+        &self,
+        frame: FrameNo,
+        deadline: Option<std::time::Instant>,
+        blocked: impl Fn(Snapshot) -> bool,
+    ) -> bool {
+        self.waits.wait(frame, &self.get(frame).state, deadline, blocked)
+    }
+}

@@ -1,0 +1,400 @@
+//! The word of a folio: references, flags and version in one atomic `u64`, and its named
+//! transitions. Nobody changes a bit from outside this file.
+//!
+//! ```text
+//!  63            32 31         20 19                    0
+//! +----------------+-------------+-----------------------+
+//! |    version     |    flags    |      references       |
+//! +----------------+-------------+-----------------------+
+//! ```
+//!
+//! **References.** 0 = frozen, or free. n = that many holders, each of which counts one: the page
+//! cache (one per page of the folio), each present table entry, each pin, whoever isolated the
+//! folio, private data. [`MAX_REFERENCES`] is never reached by counting: [`State::try_get`] refuses.
+//!
+//! **Version.** Grows whenever the bytes or the identity may change: when the folio is frozen, taken
+//! out of its file, or allocated. It is never reset, not even when the frame is freed, so a reader
+//! that saw the same version before and after a copy has copied bytes that stood still. (It is 32
+//! bits wide: a reader would have to sleep through exactly 2^32 changes of one folio, at the
+//! speed of the fastest migration an hour and a half, to be deceived.)
+//!
+//! | flag | set by | means |
+//! |---|---|---|
+//! | `LOCKED` | `try_lock` | one thread holds the folio lock |
+//! | `WAITERS` | `expect_waiter` | somebody sleeps until this word changes: wake them |
+//! | `UPTODATE` | fill, write, migrate; under the folio lock | the bytes are those of the file |
+//! | `DIRTY` | write, migrate; under the folio lock | the file does not have these bytes yet |
+//! | `WRITEBACK` | writeback, under the folio lock | the bytes are on their way to the file and stand still |
+//! | `REFERENCED` | anyone | used since reclaim last looked |
+//! | `ACTIVE` | whoever holds the folio off the LRU | belongs on the active list |
+//! | `ON_LRU` | under the node's LRU lock | is on a list of its node, and may be isolated |
+//! | `ANON` | allocation | has no file: known to table entries only |
+//! | `PRIVATE` | the write guard, under the folio lock | carries the embedder's word, which holds a reference |
+//! | `POISONED` | the write guard, under the folio lock | the bytes are not to be trusted, moved or written back |
+//! | `GUARDED` | the write guard, under the folio lock | the lock is in the embedder's hands, for as long as it likes |
+
+use crate::sync::{Acquire, AtomicU64, Relaxed, Release, broken, fence};
+
+const REFERENCES: u64 = (1 << 20) - 1;
+const VERSION_ONE: u64 = 1 << 32;
+
+/// The most references a folio can have; the next one is refused.
+pub(crate) const MAX_REFERENCES: u32 = REFERENCES as u32;
+
+/// One flag of the word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Flag(u64);
+
+impl Flag {
+    pub const LOCKED: Flag = Flag(1 << 20);
+    pub const WAITERS: Flag = Flag(1 << 21);
+    pub const UPTODATE: Flag = Flag(1 << 22);
+    pub const DIRTY: Flag = Flag(1 << 23);
+    pub const WRITEBACK: Flag = Flag(1 << 24);
+    pub const REFERENCED: Flag = Flag(1 << 25);
+    pub const ACTIVE: Flag = Flag(1 << 26);
+    pub const ON_LRU: Flag = Flag(1 << 27);
+    pub const ANON: Flag = Flag(1 << 28);
+    pub const PRIVATE: Flag = Flag(1 << 29);
+    pub const POISONED: Flag = Flag(1 << 30);
+    pub const GUARDED: Flag = Flag(1 << 31);
+
+    const NAMES: [(Flag, &str); 12] = [
+        (Flag::LOCKED, "locked"),
+        (Flag::WAITERS, "waiters"),
+        (Flag::UPTODATE, "uptodate"),
+        (Flag::DIRTY, "dirty"),
+        (Flag::WRITEBACK, "writeback"),
+        (Flag::REFERENCED, "referenced"),
+        (Flag::ACTIVE, "active"),
+        (Flag::ON_LRU, "lru"),
+        (Flag::ANON, "anon"),
+        (Flag::PRIVATE, "private"),
+        (Flag::POISONED, "poisoned"),
+        (Flag::GUARDED, "guarded"),
+    ];
+
+    /// What a folio takes along when it moves: everything that tells of its bytes and its use,
+    /// nothing that tells of the frame it leaves (lock, waiters, list).
+    const MOVES: u64 = Flag::UPTODATE.0
+        | Flag::DIRTY.0
+        | Flag::REFERENCED.0
+        | Flag::ACTIVE.0
+        | Flag::ANON.0
+        | Flag::PRIVATE.0;
+}
+
+/// The word as it stood at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Snapshot(u64);
+
+impl Snapshot {
+    pub fn references(self) -> u32 {
+        (self.0 & REFERENCES) as u32
+    }
+
+    pub fn version(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    #[inline]
+    pub fn has(self, flag: Flag) -> bool {
+        self.0 & flag.0 != 0
+    }
+
+    /// Whether an optimistic reader may begin: somebody holds the folio (it is not frozen), its
+    /// bytes are valid, and they are to be trusted. One mask, since every read asks it.
+    #[inline]
+    pub fn is_readable(self) -> bool {
+        self.0 & REFERENCES != 0
+            && self.0 & (Flag::UPTODATE.0 | Flag::POISONED.0) == Flag::UPTODATE.0
+    }
+
+    /// The names of the flags that are set, in the order of the table above.
+    pub fn flag_names(self) -> Vec<&'static str> {
+        Flag::NAMES.iter().filter(|(flag, _)| self.has(*flag)).map(|(_, name)| *name).collect()
+    }
+}
+
+/// What came of asking for a reference.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Get {
+    Got,
+    /// No reference can be had now: the folio is frozen (for a write, a move, an eviction) or free.
+    Frozen,
+    /// Every reference the word can count is taken.
+    Saturated,
+}
+
+/// What giving a reference back left behind.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Put {
+    /// Others hold the folio still.
+    Others { wake: bool },
+    /// That was the last one: the caller owns the folio alone and frees it.
+    Last,
+}
+
+/// Whether a transition happened; if not, how many references there were.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Freeze {
+    Frozen,
+    Refused { references: u32 },
+}
+
+/// Whether somebody sleeps on the word and is to be woken now.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wake(pub bool);
+
+/// The word itself.
+#[derive(Debug)]
+pub(crate) struct State(AtomicU64);
+
+impl State {
+    /// A free frame.
+    pub fn free() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// The word now. Acquire: what was done to the folio before the newest transition is seen by
+    /// whoever goes on from this answer (an optimistic reader reads the identity and the bytes).
+    #[inline]
+    pub fn load(&self) -> Snapshot {
+        Snapshot(self.0.load(Acquire))
+    }
+
+    /// Whether bytes and identity have stood still since `before`: the second half of an optimistic
+    /// read.
+    #[inline]
+    pub fn is_unchanged(&self, before: Snapshot) -> bool {
+        if broken("read-skips-version") {
+            return true;
+        }
+        // Acquire (fence): the relaxed reads of the bytes come before the load below. Whoever read a
+        // byte stored after a change of version sees that change, since its maker put a Release
+        // fence between the change and its stores.
+        fence(Acquire);
+        Snapshot(self.0.load(Relaxed)).version() == before.version()
+    }
+
+    /// Takes a free frame into use, with one reference and the folio lock, for its first owner.
+    pub fn claim(&self, flags: &[Flag]) {
+        let flags = flags.iter().fold(Flag::LOCKED.0, |all, flag| all | flag.0);
+        // Relaxed: the frame came out of its node's free list, whose lock orders us after its last
+        // owner. A RMW, because a reader that is late may still set REFERENCED or WAITERS on it.
+        self.update(Relaxed, |word| {
+            debug_assert_eq!(word & REFERENCES, 0, "a free frame has no references");
+            Some((word & Flag::WAITERS.0 | word & !(VERSION_ONE - 1)).wrapping_add(VERSION_ONE) | flags | 1)
+        });
+        // Release (fence): see `is_unchanged`.
+        fence(Release);
+    }
+
+    /// One more reference, unless the folio is frozen or free.
+    #[doc(alias = "folio_try_get")]
+    #[inline]
+    pub fn try_get(&self) -> Get {
+        // Relaxed: nothing is concluded from a refusal but to look again.
+        let mut word = self.0.load(Relaxed);
+        loop {
+            if word & REFERENCES == 0 && !broken("get-from-frozen") {
+                return Get::Frozen;
+            }
+            if word & REFERENCES == REFERENCES {
+                return Get::Saturated;
+            }
+            // Acquire: pairs with the Release of `unfreeze`, so that the holder sees the identity
+            // and the bytes that the freezer left.
+            let order = if broken("try-get-relaxed") { Relaxed } else { Acquire };
+            match self.0.compare_exchange_weak(word, word + 1, order, Relaxed) {
+                Ok(_) => return Get::Got,
+                Err(newer) => word = newer,
+            }
+        }
+    }
+
+    /// `count` more references, for somebody who holds one already (so that it is not frozen).
+    #[doc(alias = "folio_ref_add")]
+    pub fn get_more(&self, count: u32) {
+        // Relaxed: the holder's own reference has ordered everything already.
+        let before = self.0.fetch_add(u64::from(count), Relaxed);
+        debug_assert_ne!(before & REFERENCES, 0, "a holder keeps the folio from being frozen");
+        debug_assert!((before & REFERENCES) + u64::from(count) <= REFERENCES);
+    }
+
+    /// Gives one reference back.
+    #[doc(alias = "folio_put")]
+    #[inline]
+    pub fn put(&self) -> Put {
+        self.put_many(1)
+    }
+
+    /// Gives `count` references back.
+    #[doc(alias = "folio_put_refs")]
+    #[inline]
+    pub fn put_many(&self, count: u32) -> Put {
+        // Release: the holder's reads come before the freezer's writes, or the next owner's.
+        let order = if broken("put-relaxed") { Relaxed } else { Release };
+        let before = self.0.fetch_sub(u64::from(count), order);
+        debug_assert!(before & REFERENCES >= u64::from(count), "a reference was put twice");
+        if before & REFERENCES == u64::from(count) {
+            // Acquire (fence): the last one sees what all the others did, before the frame is freed.
+            fence(Acquire);
+            return Put::Last;
+        }
+        Put::Others { wake: before & Flag::WAITERS.0 != 0 }
+    }
+
+    /// From exactly `expected` references to none: from now on the caller owns the folio, since
+    /// nobody can get a reference. Bytes and identity may change: the version grows.
+    #[doc(alias = "folio_ref_freeze")]
+    pub fn freeze(&self, expected: u32) -> Freeze {
+        let mut word = self.0.load(Relaxed);
+        loop {
+            let references = (word & REFERENCES) as u32;
+            if references != expected && !broken("freeze-without-count") {
+                return Freeze::Refused { references };
+            }
+            let frozen = (word & !REFERENCES).wrapping_add(VERSION_ONE);
+            // Acquire: pairs with the Release of `put`: the reads of every earlier holder come
+            // before our writes. (With Relaxed the last dropper's reads race with them.)
+            let order = if broken("freeze-relaxed") { Relaxed } else { Acquire };
+            match self.0.compare_exchange_weak(word, frozen, order, Relaxed) {
+                Ok(_) => break,
+                Err(newer) => word = newer,
+            }
+        }
+        // Release (fence): see `is_unchanged`.
+        if !broken("freeze-without-fence") {
+            fence(Release);
+        }
+        Freeze::Frozen
+    }
+
+    /// From frozen to `count` references.
+    #[doc(alias = "folio_ref_unfreeze")]
+    pub fn unfreeze(&self, count: u32) -> Wake {
+        // Release: whoever gets a reference (or reads the word) sees what was done while frozen.
+        let order = if broken("unfreeze-relaxed") { Relaxed } else { Release };
+        let before = self.0.fetch_add(u64::from(count), order);
+        debug_assert_eq!(before & REFERENCES, 0, "only a frozen folio is unfrozen");
+        Wake(before & Flag::WAITERS.0 != 0)
+    }
+
+    /// The version grows without a freeze: identity is about to change under the folio lock
+    /// (truncation, which waits for nobody).
+    pub fn bump_version(&self) {
+        // Release, as a fence: see `is_unchanged`.
+        self.0.fetch_add(VERSION_ONE, Relaxed);
+        fence(Release);
+    }
+
+    /// The folio lock, if it is free.
+    #[doc(alias = "folio_trylock")]
+    #[must_use]
+    pub fn try_lock(&self) -> bool {
+        // Acquire: pairs with the Release of `unlock`.
+        self.0.fetch_or(Flag::LOCKED.0, Acquire) & Flag::LOCKED.0 == 0
+    }
+
+    /// Gives the folio lock back.
+    #[doc(alias = "folio_unlock")]
+    pub fn unlock(&self) -> Wake {
+        // Release: the next holder sees what was done under the lock.
+        self.clear(Flag::LOCKED, Release)
+    }
+
+    /// Announces a sleeper, under the lock of its queue; the word with the announcement in it.
+    pub fn expect_waiter(&self) -> Snapshot {
+        // Acquire: the sleeper goes on from what it sees, as after `load`.
+        Snapshot(self.0.fetch_or(Flag::WAITERS.0, Acquire) | Flag::WAITERS.0)
+    }
+
+    /// Nobody sleeps any more: under the lock of the queue, before all are woken.
+    pub fn no_waiters(&self) {
+        // Relaxed: the lock of the queue orders sleepers and wakers.
+        self.0.fetch_and(!Flag::WAITERS.0, Relaxed);
+    }
+
+    /// The bytes are the file's from now on.
+    #[doc(alias = "folio_mark_uptodate")]
+    pub fn mark_uptodate(&self) {
+        // Release: whoever sees the flag sees the bytes.
+        let order = if broken("uptodate-relaxed") { Relaxed } else { Release };
+        self.0.fetch_or(Flag::UPTODATE.0, order);
+    }
+
+    /// Sets a flag; whether it was set before. Relaxed: flags other than LOCKED and UPTODATE publish
+    /// nothing; they change under the folio lock, or are hints.
+    pub fn set(&self, flag: Flag) -> bool {
+        self.0.fetch_or(flag.0, Relaxed) & flag.0 != 0
+    }
+
+    /// Clears a flag; whether it was set before. Relaxed: as `set`.
+    pub fn test_and_clear(&self, flag: Flag) -> bool {
+        self.0.fetch_and(!flag.0, Relaxed) & flag.0 != 0
+    }
+
+    /// Notes that the folio is used; writes only when that is news.
+    #[doc(alias = "folio_mark_accessed")]
+    #[inline]
+    pub fn mark_referenced(&self, seen: Snapshot) {
+        if !seen.has(Flag::REFERENCED) {
+            self.set(Flag::REFERENCED);
+        }
+    }
+
+    /// The bytes are with the file (or failed to get there) and may change again.
+    #[doc(alias = "folio_end_writeback")]
+    pub fn end_writeback(&self) -> Wake {
+        // Release: the store's reads of the bytes come before the next writer's stores.
+        self.clear(Flag::WRITEBACK, Release)
+    }
+
+    /// Off the list, with a reference for the isolator; false when the folio is not on the list, is
+    /// frozen, or is being freed. Under the LRU lock.
+    #[doc(alias = "folio_isolate_lru")]
+    #[must_use]
+    pub fn try_isolate(&self) -> bool {
+        // Acquire: as `try_get`, since it makes a holder.
+        self.update(Acquire, |word| {
+            let free = word & REFERENCES == 0 || word & REFERENCES == REFERENCES;
+            let listed = word & Flag::ON_LRU.0 != 0;
+            (listed && !free).then_some((word & !Flag::ON_LRU.0) + 1)
+        })
+    }
+
+    /// The flags that move with the bytes, from the frozen `source` to this folio; gone from the
+    /// source, whose bytes are nobody's any more.
+    #[doc(alias = "folio_migrate_flags")]
+    pub fn inherit(&self, source: &State) {
+        // Relaxed: the store into the mapping and `unfreeze` publish both words.
+        let flags = source.0.fetch_and(!(Flag::MOVES & !Flag::ANON.0 & !Flag::UPTODATE.0), Relaxed);
+        self.0.fetch_or(flags & Flag::MOVES, Relaxed);
+    }
+
+    fn clear(&self, flag: Flag, order: crate::sync::Ordering) -> Wake {
+        let before = self.0.fetch_and(!flag.0, order);
+        debug_assert_ne!(before & flag.0, 0, "only what was set is cleared");
+        Wake(before & Flag::WAITERS.0 != 0)
+    }
+
+    fn update(
+        &self,
+        success: crate::sync::Ordering,
+        change: impl Fn(u64) -> Option<u64>,
+    ) -> bool {
+        let mut word = self.0.load(Relaxed);
+        while let Some(next) = change(word) {
+            match self.0.compare_exchange_weak(word, next, success, Relaxed) {
+                Ok(_) => return true,
+                Err(newer) => word = newer,
+            }
+        }
+        false
+    }
+}

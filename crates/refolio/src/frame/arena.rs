@@ -1,0 +1,221 @@
+//! The reservation itself: address space, its backing, and the bytes in it.
+
+#![allow(unsafe_code)] // The room of frame bytes: mapped memory and shared bytes, see `super`.
+
+use super::reserve::{Backing, HugeBacking, HugePages, NumaBacking, Run};
+use crate::units::{MAX_ORDER, PAGE_SIZE, folio_bytes};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr;
+
+/// Reserved address space, aligned to the largest folio.
+///
+/// # Invariants
+/// - The `len` bytes from `base` on lie in the mapping of `mapped` bytes at `map`, which is private,
+///   readable and writable, and is unmapped in `drop` and nowhere else.
+/// - No `&mut` of these bytes exists, ever, and a `&` only through [`bytes`](Self::bytes). All other
+///   accesses are relaxed atomic.
+pub(super) struct Arena {
+    map: *mut u8,
+    mapped: usize,
+    base: *mut u8,
+    len: usize,
+}
+
+// SAFETY: the mapping belongs to no thread, and shared bytes are accessed atomically (invariants).
+unsafe impl Send for Arena {}
+// SAFETY: as above.
+unsafe impl Sync for Arena {}
+
+impl Arena {
+    /// Reserves `len` bytes, of which none takes memory yet.
+    pub fn reserve(len: usize) -> io::Result<Self> {
+        let align = folio_bytes(MAX_ORDER);
+        let mapped = len + align;
+        // SAFETY: a new mapping, at an address of the kernel's choice.
+        let map = unsafe {
+            let prot = ProtFlags::READ | ProtFlags::WRITE;
+            mmap_anonymous(ptr::null_mut(), mapped, prot, MapFlags::PRIVATE | MapFlags::NORESERVE)?
+        };
+        let map = map.cast::<u8>();
+        let skip = map.addr().next_multiple_of(align) - map.addr();
+        Ok(Self { map, mapped, base: map.wrapping_add(skip), len })
+    }
+
+    /// Asks the kernel to back the run at `start` as wished.
+    pub fn place(&self, start: usize, run: &Run) -> Backing {
+        let len = run.frames as usize * PAGE_SIZE;
+        Backing {
+            huge: self.advise_huge(start, len, run.huge),
+            numa: run.numa.map_or(NumaBacking::NotAsked, |node| self.bind(start, len, node)),
+        }
+    }
+
+    fn advise_huge(&self, start: usize, len: usize, huge: HugePages) -> HugeBacking {
+        let advise = |advice| {
+            // SAFETY: neither advice changes what the bytes hold.
+            unsafe { madvise(self.at(start, len).cast(), len, advice) }
+        };
+        if huge == HugePages::Off {
+            // Fails where the kernel knows no huge pages, which is what was asked for.
+            let _ = advise(Advice::LinuxNoHugepage);
+            return HugeBacking::NotAsked;
+        }
+        let enabled = "/sys/kernel/mm/transparent_hugepage/enabled";
+        if std::fs::read_to_string(enabled).is_ok_and(|mode| mode.contains("[never]")) {
+            return HugeBacking::Refused(format!("{enabled} says never; write madvise to it"));
+        }
+        match advise(Advice::LinuxHugepage) {
+            Ok(()) if len < folio_bytes(MAX_ORDER) => {
+                HugeBacking::Refused("the node is smaller than one".into())
+            }
+            Ok(()) => HugeBacking::Advised,
+            Err(error) => HugeBacking::Refused(error.to_string()),
+        }
+    }
+
+    #[doc(alias = "mbind")]
+    fn bind(&self, start: usize, len: usize, node: u32) -> NumaBacking {
+        if numa_nodes() < 2 {
+            return NumaBacking::SingleNode;
+        }
+        let mut mask = vec![0_u64; node as usize / 64 + 1];
+        mask[node as usize / 64] = 1 << (node % 64);
+        // The kernel reads one bit less than it is told.
+        let bits = mask.len() * 64 + 1;
+        // SAFETY: binding changes where memory will come from, not what the bytes hold; the
+        // kernel reads `bits - 1` bits of the mask.
+        let rc = unsafe {
+            let at = self.at(start, len);
+            libc::syscall(libc::SYS_mbind, at, len, libc::MPOL_BIND, mask.as_ptr(), bits, 0)
+        };
+        if rc == 0 {
+            return NumaBacking::Bound(node);
+        }
+        NumaBacking::Refused(format!("node {node}: {}", io::Error::last_os_error()))
+    }
+
+    /// Copies bytes out.
+    #[inline]
+    pub fn load(&self, at: usize, into: &mut [u8]) {
+        // SAFETY: the bytes are in the arena.
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        unsafe {
+            super::x86_64::load(self.at(at, into.len()), into);
+        }
+        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+        super::words::load(self.words(), at, into);
+    }
+
+    /// Copies bytes in.
+    #[inline]
+    pub fn store(&self, at: usize, from: &[u8]) {
+        // SAFETY: the bytes are in the arena; who holds a slice promised that nothing writes.
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        unsafe {
+            super::x86_64::store(from, self.at(at, from.len()));
+        }
+        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+        super::words::store(self.words(), at, from);
+    }
+
+    /// Writes zeros.
+    pub fn zero(&self, at: usize, len: usize) {
+        // SAFETY: as in `store`.
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        unsafe {
+            super::x86_64::zero(self.at(at, len), len);
+        }
+        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+        super::words::zero(self.words(), at, len);
+    }
+
+    /// Copies whole frames.
+    pub fn copy(&self, from: usize, to: usize, len: usize) {
+        assert!(from.abs_diff(to) >= len, "a folio is copied to another one");
+        // SAFETY: as in `load` and `store`; the two do not overlap.
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        unsafe {
+            super::x86_64::copy(self.at(from, len), self.at(to, len), len);
+        }
+        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+        super::words::copy(self.words(), from, to, len);
+    }
+
+    /// The bytes in place.
+    ///
+    /// # Safety
+    /// Nothing writes them while the slice lives.
+    pub unsafe fn bytes(&self, at: usize, len: usize) -> &[u8] {
+        // SAFETY: mapped while `self` lives (invariants), initialised (the kernel's zeros at
+        // least), and not written, as the caller promises. Atomic loads may go on beside it.
+        unsafe { std::slice::from_raw_parts(self.at(at, len), len) }
+    }
+
+    /// Has the kernel write what it reads from a file.
+    pub fn pread(
+        &self,
+        fd: BorrowedFd<'_>,
+        at: usize,
+        len: usize,
+        offset: u64,
+    ) -> io::Result<usize> {
+        let into = self.at(at, len);
+        let offset = libc::off_t::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
+        loop {
+            // SAFETY: `into` is writable for `len` bytes, and as in `store`. The kernel's copy is
+            // none of the program's accesses.
+            let done = unsafe { libc::pread(fd.as_raw_fd(), into.cast(), len, offset) };
+            match usize::try_from(done) {
+                Ok(done) => return Ok(done),
+                Err(_) => match io::Error::last_os_error() {
+                    error if error.kind() == io::ErrorKind::Interrupted => {}
+                    error => return Err(error),
+                },
+            }
+        }
+    }
+
+    /// Gives memory back.
+    pub fn discard(&self, at: usize, len: usize) -> io::Result<()> {
+        // The kernel would round the end up, into the next frames, where its pages are larger.
+        let page = rustix::param::page_size();
+        let start = at.next_multiple_of(page);
+        let len = (at + len).saturating_sub(start) / page * page;
+        // SAFETY: as in `store`; the bytes are zeros afterwards.
+        unsafe { Ok(madvise(self.at(start, len).cast(), len, Advice::LinuxDontNeed)?) }
+    }
+
+    /// The address of `len` bytes from `at` on.
+    #[inline]
+    fn at(&self, at: usize, len: usize) -> *mut u8 {
+        assert!(len <= self.len && at <= self.len - len, "outside of the frames");
+        // SAFETY: within the mapping (invariants).
+        unsafe { self.base.add(at) }
+    }
+
+    /// All bytes as words.
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    fn words(&self) -> &[crate::sync::AtomicU64] {
+        // SAFETY: mapped while `self` lives and aligned; a word may be shared while it changes.
+        unsafe { std::slice::from_raw_parts(self.base.cast(), self.len / super::words::WORD) }
+    }
+}
+
+impl Drop for Arena {
+    fn drop(&mut self) {
+        // SAFETY: our own mapping (invariants), which nobody can reach any more. It cannot fail: it is
+        // the whole of what was mapped.
+        let _ = unsafe { munmap(self.map.cast(), self.mapped) };
+    }
+}
+
+/// How many NUMA nodes the machine has; 1 where it does not say.
+fn numa_nodes() -> usize {
+    let is_node =
+        |name: &str| name.strip_prefix("node").is_some_and(|number| number.parse::<u32>().is_ok());
+    std::fs::read_dir("/sys/devices/system/node").map_or(1, |entries| {
+        entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(is_node)).count()
+    })
+}

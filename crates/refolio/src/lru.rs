@@ -1,0 +1,198 @@
+//! The pages of one node by their use: an active and an inactive list, second chance.
+//!
+//! New folios go to the head of the inactive list, victims are taken from its tail. A folio that
+//! was used since it was last looked at (`REFERENCED`) gets another round: on the active list.
+//! Pages that are read once and never again (a scan) pass through the inactive list and leave the
+//! active one alone.
+//!
+//! A folio is on a list exactly while its `ON_LRU` flag is set; both change under the lock of this
+//! file. Whoever takes it off ([`Lru::isolate`]) holds a reference and is the only one who may move
+//! or evict it, until it is put back.
+
+use crate::folio::Folios;
+use crate::folio::state::{Flag, Snapshot};
+use crate::sync::Mutex;
+use crate::units::{FrameNo, pages};
+
+/// End of a list.
+const NONE: u32 = u32::MAX;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum List {
+    Inactive = 0,
+    Active = 1,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    prev: u32,
+    next: u32,
+    list: List,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Ends {
+    head: u32,
+    tail: u32,
+    /// Pages on the list (not folios).
+    pages: u64,
+}
+
+#[derive(Debug)]
+struct Lists {
+    ends: [Ends; 2],
+    /// By frame of the node.
+    links: Vec<Link>,
+}
+
+/// The lists of one node.
+#[derive(Debug)]
+pub(crate) struct Lru {
+    first: FrameNo,
+    lists: Mutex<Lists>,
+}
+
+impl Lru {
+    /// Empty lists for a node; None when there is no memory for them.
+    pub fn new(first: FrameNo, frames: u32) -> Option<Self> {
+        let mut links = Vec::new();
+        links.try_reserve_exact(frames as usize).ok()?;
+        links.resize(frames as usize, Link { prev: NONE, next: NONE, list: List::Inactive });
+        let ends = Ends { head: NONE, tail: NONE, pages: 0 };
+        Some(Self { first, lists: Mutex::new(Lists { ends: [ends; 2], links }) })
+    }
+
+    /// Puts a folio at the head of its list. The caller holds it, and nobody else put it there.
+    #[doc(alias = "folio_add_lru")]
+    pub fn add(&self, folios: &Folios, frame: FrameNo) {
+        let folio = folios.get(frame);
+        let mut lists = self.lists.lock();
+        let active = folio.state.load().has(Flag::ACTIVE);
+        let list = if active { List::Active } else { List::Inactive };
+        lists.push(frame.0 - self.first.0, list, folio.pages());
+        let was = folio.state.set(Flag::ON_LRU);
+        debug_assert!(!was, "on one list only");
+    }
+
+    /// Takes a folio off its list, with a reference; false when it is not on one (somebody else has
+    /// it isolated, or it is new), or is frozen, or free.
+    #[doc(alias = "folio_isolate_lru")]
+    #[must_use]
+    pub fn isolate(&self, folios: &Folios, frame: FrameNo) -> bool {
+        let mut lists = self.lists.lock();
+        let folio = folios.get(frame);
+        if !folio.state.try_isolate() {
+            return false;
+        }
+        lists.unlink(frame.0 - self.first.0, folio.pages());
+        true
+    }
+
+    /// Takes a folio off its list that has lost its last reference.
+    #[doc(alias = "__page_cache_release")]
+    pub fn remove_freed(&self, folios: &Folios, frame: FrameNo) {
+        let mut lists = self.lists.lock();
+        let folio = folios.get(frame);
+        if folio.state.test_and_clear(Flag::ON_LRU) {
+            lists.unlink(frame.0 - self.first.0, folio.pages());
+        }
+    }
+
+    /// Up to `count` folios that were not used lately, coldest first. They stay on the list, but go
+    /// to its head, so that those which turn out to be busy are not met again at once. Folios that
+    /// were used are given their second chance on the way; at most `scan` are looked at (the number
+    /// that was is the second answer).
+    #[doc(alias = "shrink_inactive_list")]
+    #[doc(alias = "shrink_active_list")]
+    pub fn coldest(
+        &self,
+        folios: &Folios,
+        count: usize,
+        scan: usize,
+        evictable: impl Fn(Snapshot) -> bool,
+    ) -> (Vec<FrameNo>, usize) {
+        let mut lists = self.lists.lock();
+        let mut cold = Vec::with_capacity(count);
+        let mut scanned = 0;
+        while cold.len() < count && scanned < scan {
+            lists.balance(folios, self.first);
+            let at = lists.ends[List::Inactive as usize].tail;
+            if at == NONE {
+                break;
+            }
+            scanned += 1;
+            let frame = self.first.add(at);
+            let folio = folios.get(frame);
+            let size = folio.pages();
+            lists.unlink(at, size);
+            if folio.state.test_and_clear(Flag::REFERENCED) {
+                folio.state.set(Flag::ACTIVE);
+                lists.push(at, List::Active, size);
+            } else {
+                lists.push(at, List::Inactive, size);
+                if evictable(folio.state.load()) {
+                    cold.push(frame);
+                }
+            }
+        }
+        (cold, scanned)
+    }
+
+    /// Pages on the lists: (active, inactive).
+    pub fn sizes(&self) -> (u64, u64) {
+        let lists = self.lists.lock();
+        (lists.ends[1].pages, lists.ends[0].pages)
+    }
+}
+
+impl Lists {
+    fn push(&mut self, at: u32, list: List, size: u32) {
+        let ends = &mut self.ends[list as usize];
+        let next = ends.head;
+        ends.head = at;
+        if next == NONE {
+            ends.tail = at;
+        }
+        ends.pages += u64::from(size);
+        if next != NONE {
+            self.links[next as usize].prev = at;
+        }
+        self.links[at as usize] = Link { prev: NONE, next, list };
+    }
+
+    fn unlink(&mut self, at: u32, size: u32) {
+        let Link { prev, next, list } = self.links[at as usize];
+        let ends = &mut self.ends[list as usize];
+        ends.pages -= u64::from(size);
+        if prev == NONE {
+            ends.head = next;
+        }
+        if next == NONE {
+            ends.tail = prev;
+        }
+        if prev != NONE {
+            self.links[prev as usize].next = next;
+        }
+        if next != NONE {
+            self.links[next as usize].prev = prev;
+        }
+    }
+
+    /// Moves one folio from the active tail down when the active list is the larger one.
+    fn balance(&mut self, folios: &Folios, first: FrameNo) {
+        let [inactive, active] = self.ends;
+        if active.tail == NONE || active.pages <= inactive.pages {
+            return;
+        }
+        let at = active.tail;
+        let folio = folios.get(first.add(at));
+        let size = pages(folio.order());
+        self.unlink(at, size);
+        if folio.state.test_and_clear(Flag::REFERENCED) && inactive.tail != NONE {
+            self.push(at, List::Active, size);
+        } else {
+            folio.state.test_and_clear(Flag::ACTIVE);
+            self.push(at, List::Inactive, size);
+        }
+    }
+}

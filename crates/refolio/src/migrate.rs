@@ -1,0 +1,436 @@
+//! Here → there: one folio moves to another node while it is in use.
+//!
+//! ```text
+//! isolate   off the LRU, +1 reference                                  undo: put back
+//! alloc     a folio of the same order on the target node               undo: free
+//! lock      the source; is it still the page, and not under writeback? undo: unlock
+//! unmap     every table entry becomes a migration entry                undo: restore to source
+//! copy      references as expected? then copy the bytes                undo: nothing
+//! switch    i_pages lock; freeze(expected); destination gets index, mapping, dirty, marks;
+//!           store; unfreeze(expected - pages); unlock                  ← the point of no return
+//! finish    on the LRU, entries → destination, unlock, last put
+//! ```
+//! Each arrow is a type that owns the guards of what it did, declared in undo order: an early `?`
+//! undoes exactly. Everything that can fail comes before the switch; after it nothing fails.
+//!
+//! No step waits. What stood in the way comes back as a [`Stop`], and the passes in `passes.rs`
+//! wait for it, holding nothing. So a batch may hold many sources locked and cannot deadlock.
+
+use crate::core::{Core, FolioLock, Fresh, Obstacle, Why};
+use crate::folio::Folio;
+use crate::folio::state::{Flag, Freeze};
+use crate::mapping::Mapping;
+use crate::node::Node;
+use crate::sync::{Arc, broken};
+use crate::table::{MigrationEntries, Table};
+use crate::trace::Step;
+use crate::units::{FrameNo, PageIndex, Vpn, folio_bytes};
+use crate::watch::Watch;
+use refolio_xarray::Entry;
+
+/// What is checked before the freeze, and where (linux-mm, August 2021). All four are safe, because
+/// whoever takes a folio out of its slot holds the folio lock (rule 4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// Under the i_pages lock: references as expected? slot still the folio? then freeze. Mainline
+    /// until 5.15.
+    CheckThenFreeze,
+    /// The references under no lock; the slot under the i_pages lock, then freeze. The patch that
+    /// was under review.
+    EarlyCheck,
+    /// Under the i_pages lock: slot still the folio? then freeze. The first counter-proposal.
+    LoadThenFreeze,
+    /// Under the i_pages lock: freeze. The second one, merged as 0ef024621417 (5.16).
+    #[default]
+    FreezeOnly,
+}
+
+impl Form {
+    /// All four, in the order of history.
+    pub const ALL: [Form; 4] =
+        [Form::CheckThenFreeze, Form::EarlyCheck, Form::LoadThenFreeze, Form::FreezeOnly];
+}
+
+/// Where a page is known: in its file's mapping, or in a table.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    File(Arc<Mapping>, PageIndex),
+    Table(Arc<Table>, Vpn),
+}
+
+impl Place {
+    /// The folio that holds the page at this moment.
+    pub fn folio(&self) -> Option<FrameNo> {
+        match self {
+            Place::File(mapping, index) => Some(mapping.peek(*index)?.0),
+            Place::Table(table, at) => Some(table.load(*at).mapped()?.folio),
+        }
+    }
+}
+
+/// Why a folio did not move this time.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    Again(Obstacle),
+    NoMemory,
+    Gone,
+    Here,
+    Poisoned,
+}
+
+type Attempt<T> = Result<T, Stop>;
+
+/// One migration's circumstances.
+#[derive(Debug)]
+pub(crate) struct Move<'c> {
+    pub core: &'c Core,
+    pub to: &'c Node,
+    /// Frames to leave free on the target.
+    pub keep: u32,
+    pub form: Form,
+    pub watch: Watch<'c>,
+}
+
+/// Off its list. Dropping it puts it back.
+#[derive(Debug)]
+struct Isolated<'c> {
+    core: &'c Core,
+    frame: FrameNo,
+}
+
+impl Drop for Isolated<'_> {
+    #[doc(alias = "putback_movable_pages")]
+    fn drop(&mut self) {
+        let Self { core, frame } = *self;
+        core.lru_of(frame).add(&core.folios, frame);
+        core.node_of(frame).counters.nr_isolated.sub(core.folio(frame).pages());
+        core.put(frame);
+    }
+}
+
+impl<'c> Isolated<'c> {
+    fn folio(&self) -> &'c Folio {
+        self.core.folio(self.frame)
+    }
+
+    /// The page has moved out: what is left is the last reference.
+    fn release(self) -> Released<'c> {
+        let Self { core, frame } = *std::mem::ManuallyDrop::new(self);
+        Released { core, frame }
+    }
+}
+
+/// A source whose page has moved. Dropping it gives back the isolation's reference, as a rule the
+/// last one (a late lookup may hold one for a moment).
+#[derive(Debug)]
+struct Released<'c> {
+    core: &'c Core,
+    frame: FrameNo,
+}
+
+impl Drop for Released<'_> {
+    fn drop(&mut self) {
+        let Self { core, frame } = *self;
+        core.node_of(frame).counters.nr_isolated.sub(core.folio(frame).pages());
+        core.put(frame);
+    }
+}
+
+/// A destination that is to go on its list.
+#[derive(Debug)]
+struct Listed<'c> {
+    core: &'c Core,
+    frame: FrameNo,
+}
+
+impl Drop for Listed<'_> {
+    fn drop(&mut self) {
+        self.core.lru_of(self.frame).add(&self.core.folios, self.frame);
+    }
+}
+
+// The states have no Drop of their own: their fields are declared in the order they are undone.
+
+/// Both folios locked, the source off its list.
+#[derive(Debug)]
+struct Locked<'c> {
+    destination: Fresh<'c>,
+    source_lock: FolioLock<'c>,
+    source: Isolated<'c>,
+    /// None for anonymous memory.
+    mapping: Option<Arc<Mapping>>,
+}
+
+/// Nobody can use the page through a table.
+#[derive(Debug)]
+pub(crate) struct Unmapped<'c> {
+    entries: MigrationEntries<'c>,
+    locked: Locked<'c>,
+}
+
+impl Unmapped<'_> {
+    /// The references that there are when nobody uses the page: the isolation's, and the cache's.
+    fn expected(&self) -> u32 {
+        1 + self.locked.source.folio().expected_references()
+    }
+}
+
+/// The bytes are there, too.
+#[derive(Debug)]
+pub(crate) struct Copied<'c>(Unmapped<'c>);
+
+/// The page is the destination. Nothing can fail any more; dropping this completes the move, too.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct Switched<'c> {
+    list: Listed<'c>,
+    entries: MigrationEntries<'c>,
+    destination: Fresh<'c>,
+    source_lock: FolioLock<'c>,
+    source: Released<'c>,
+}
+
+impl<'c> Move<'c> {
+    /// Steps 1 to 4: a page that nobody can use through a table, and nobody else can take.
+    #[doc(alias = "migrate_folio_unmap")]
+    pub fn prepare(&self, place: &Place) -> Attempt<Unmapped<'c>> {
+        let source = self.isolate(place)?;
+        let destination = self.alloc(&source)?;
+        let locked = self.lock(place, source, destination)?;
+        Ok(self.unmap(locked))
+    }
+
+    /// 1. Off the LRU: whoever has it isolated is the only one to move or evict it.
+    #[doc(alias = "folio_isolate_lru")]
+    fn isolate(&self, place: &Place) -> Attempt<Isolated<'c>> {
+        let frame = place.folio().ok_or(Stop::Gone)?;
+        if self.to.has(frame) {
+            return Err(Stop::Here);
+        }
+        let core = self.core;
+        let again = core.obstacle(frame, Why::Isolated);
+        self.watch.begin(core, place, frame);
+        if !core.lru_of(frame).isolate(&core.folios, frame) {
+            return Err(match place.folio() {
+                None => Stop::Gone,
+                Some(_) => Stop::Again(again),
+            });
+        }
+        core.node_of(frame).counters.nr_isolated.add(core.folio(frame).pages());
+        self.watch.tell(core, Step::Isolate, "Move::isolate", frame, None, || {
+            format!("took frame {} off the LRU of {}", frame.0, core.node_of(frame).id)
+        });
+        Ok(Isolated { core, frame })
+    }
+
+    /// 2. Room on the target node.
+    fn alloc(&self, source: &Isolated<'c>) -> Attempt<Fresh<'c>> {
+        let anonymous = source.folio().state.load().has(Flag::ANON);
+        let flags: &[Flag] = if anonymous { &[Flag::ANON] } else { &[] };
+        let (core, order) = (self.core, source.folio().order());
+        let fresh = core.alloc_on(self.to, order, self.keep, flags).ok_or(Stop::NoMemory)?;
+        let frame = fresh.folio.frame;
+        self.watch.tell(core, Step::Alloc, "Move::alloc", source.frame, Some(frame), || {
+            format!("took free frame {} of {}", frame.0, self.to.id)
+        });
+        Ok(fresh)
+    }
+
+    /// 3. The source's lock; the destination was born locked. Whoever has the lock looks first
+    /// whether the folio still is the page (rule 4).
+    fn lock(
+        &self,
+        place: &Place,
+        source: Isolated<'c>,
+        destination: Fresh<'c>,
+    ) -> Attempt<Locked<'c>> {
+        let core = self.core;
+        let (folio, frame) = (source.folio(), source.frame);
+        let to = destination.folio.frame;
+        if !folio.state.try_lock() && !broken("migrate-skips-lock") {
+            return Err(Stop::Again(core.obstacle(frame, Why::Locked)));
+        }
+        let source_lock = FolioLock { core, frame };
+        let mapping = match (folio.identity(), place) {
+            (None, _) if !folio.state.load().has(Flag::ANON) => return Err(Stop::Gone),
+            (None, _) => None,
+            (Some(id), Place::File(mapping, _)) if id.mapping == mapping.id => {
+                Some(mapping.clone())
+            }
+            (Some(id), _) => Some(core.mappings.get(id.mapping).ok_or(Stop::Gone)?),
+        };
+        if place.folio() != Some(frame) {
+            return Err(Stop::Gone);
+        }
+        let state = folio.state.load();
+        if state.has(Flag::POISONED) {
+            return Err(Stop::Poisoned);
+        }
+        if state.has(Flag::WRITEBACK) && !broken("migrate-ignores-writeback") {
+            return Err(Stop::Again(core.obstacle(frame, Why::Writeback)));
+        }
+        self.watch.tell(core, Step::Lock, "Move::lock", frame, Some(to), || {
+            "locked the source; it is still the page, and not under writeback".into()
+        });
+        Ok(Locked { destination, source_lock, source, mapping })
+    }
+
+    /// 4. Users of the tables wait from here on, for the folio lock and without a reference.
+    #[doc(alias = "try_to_migrate")]
+    fn unmap(&self, locked: Locked<'c>) -> Unmapped<'c> {
+        let core = self.core;
+        let entries = core.tables.unmap_to_migrate(&core.folios, locked.source.frame);
+        let unmapped = Unmapped { entries, locked };
+        self.tell(Step::Unmap, "Move::unmap", &unmapped, || {
+            "every present entry became a migration entry and gave its reference back".into()
+        });
+        unmapped
+    }
+
+    /// 5. References as expected? Then nobody writes (a writer holds the folio lock), and the bytes
+    /// can be copied before anything is frozen. The look at the references saves the copy for a
+    /// pinned page; for anonymous memory as for files, it is the freeze that decides.
+    #[doc(alias = "folio_mc_copy")]
+    pub fn copy(&self, unmapped: Unmapped<'c>) -> Attempt<Copied<'c>> {
+        let locked = &unmapped.locked;
+        let (folio, source) = (locked.source.folio(), locked.source.frame);
+        let expected = unmapped.expected();
+        if folio.state.load().references() != expected && !broken("copy-skips-count") {
+            return Err(Stop::Again(self.core.obstacle(source, Why::References)));
+        }
+        let len = folio_bytes(folio.order());
+        self.core.frames.copy(source, locked.destination.folio.frame, len);
+        self.tell(Step::Copy, "Move::copy", &unmapped, || {
+            format!("references are {expected} as expected; copied {len} bytes")
+        });
+        Ok(Copied(unmapped))
+    }
+
+    /// 6. The point of no return: from one reader's step to the next, the page is the destination.
+    #[doc(alias = "folio_migrate_mapping")]
+    pub fn switch(&self, copied: Copied<'c>) -> Attempt<Switched<'c>> {
+        let Copied(unmapped) = copied;
+        let source = unmapped.locked.source.folio();
+        let destination = unmapped.locked.destination.folio.folio();
+        let dirty = source.state.load().has(Flag::DIRTY);
+        match unmapped.locked.mapping.clone() {
+            Some(mapping) => self.switch_in_file(&unmapped, &mapping)?,
+            None => {
+                self.freeze(&unmapped)?;
+                destination.inherit(source);
+                let wake = source.state.unfreeze(unmapped.expected());
+                self.core.folios.wake(unmapped.locked.source.frame, wake);
+            }
+        }
+        if unmapped.locked.mapping.is_some() {
+            self.count(&unmapped, dirty);
+        }
+        self.tell(Step::Switch, "Move::switch", &unmapped, || {
+            "froze the source, exchanged it for the destination, thawed it".into()
+        });
+        let Unmapped { mut entries, locked } = unmapped;
+        let Locked { destination, source_lock, source, mapping: _ } = locked;
+        entries.retarget(destination.folio.frame);
+        let list = Listed { core: self.core, frame: destination.folio.frame };
+        Ok(Switched { list, entries, destination, source_lock, source: source.release() })
+    }
+
+    /// The exchange in the file's mapping, in the form that was asked for.
+    fn switch_in_file(&self, unmapped: &Unmapped<'c>, mapping: &Mapping) -> Attempt<()> {
+        let Locked { source, destination, .. } = &unmapped.locked;
+        let (frame, folio) = (source.frame, source.folio());
+        let Some(identity) = folio.identity() else { return Err(Stop::Gone) };
+        if self.form == Form::EarlyCheck {
+            self.check_references(unmapped)?;
+        }
+        let mut slots = mapping.pages.lock();
+        if self.form == Form::CheckThenFreeze {
+            self.check_references(unmapped)?;
+        }
+        let slot = slots.load(identity.index.0).map(|entry| entry.payload());
+        if self.form != Form::FreezeOnly && slot != Some(u64::from(frame.0)) {
+            return Err(Stop::Again(self.core.obstacle(frame, Why::SlotChanged)));
+        }
+        let expected = unmapped.expected();
+        self.freeze(unmapped)?;
+
+        let (pages, private) = (folio.pages(), u32::from(folio.private().is_some()));
+        let to = destination.folio.folio();
+        to.set_identity(identity);
+        to.inherit(folio);
+        to.state.get_more(pages + private);
+        let item = Entry::item(u64::from(destination.folio.frame.0));
+        if slots.store(identity.index.0, folio.order(), item).is_err() {
+            unreachable!("an entry is exchanged for one of its own order");
+        }
+        folio.clear_identity();
+        let left = expected - pages - private;
+        let wake = folio.state.unfreeze(left);
+        drop(slots);
+        self.core.folios.wake(frame, wake);
+        Ok(())
+    }
+
+    fn check_references(&self, unmapped: &Unmapped<'c>) -> Attempt<()> {
+        let Isolated { frame, .. } = unmapped.locked.source;
+        if self.core.folio(frame).state.load().references() == unmapped.expected() {
+            return Ok(());
+        }
+        Err(Stop::Again(self.core.obstacle(frame, Why::References)))
+    }
+
+    /// Succeeds only when nobody holds the folio but its cache and us, and keeps it so.
+    #[doc(alias = "folio_ref_freeze")]
+    fn freeze(&self, unmapped: &Unmapped<'c>) -> Attempt<()> {
+        let Isolated { frame, .. } = unmapped.locked.source;
+        match self.core.folio(frame).state.freeze(unmapped.expected()) {
+            Freeze::Frozen => Ok(()),
+            Freeze::Refused { .. } => Err(Stop::Again(self.core.obstacle(frame, Why::References))),
+        }
+    }
+
+    /// The counters of both nodes.
+    fn count(&self, unmapped: &Unmapped<'c>, dirty: bool) {
+        let Locked { source, destination, .. } = &unmapped.locked;
+        let pages = source.folio().pages();
+        let (from, to) = (
+            &self.core.node_of(source.frame).counters,
+            &self.core.node_of(destination.folio.frame).counters,
+        );
+        to.nr_file_pages.add(pages);
+        from.nr_file_pages.sub(pages);
+        if dirty {
+            to.nr_dirty.add(pages);
+            from.nr_dirty.sub(pages);
+        }
+    }
+
+    /// 7. Nothing fails any more: each guard does what is left for it.
+    #[doc(alias = "migrate_folio_done")]
+    pub fn finish(&self, switched: Switched<'c>) -> (FrameNo, FrameNo) {
+        let Switched { list, entries, destination, source_lock, source } = switched;
+        let (from, to) = (source.frame, destination.folio.frame);
+        drop(list); // on the LRU
+        drop(entries); // present again, for the destination
+        drop(destination); // unlocked; the allocation's reference goes
+        drop(source_lock); // whoever waited looks again, and finds the destination
+        drop(source); // the last put
+        self.watch.tell(self.core, Step::Finish, "Move::finish", from, Some(to), || {
+            format!("entries name frame {}, both unlocked, frame {} freed", to.0, from.0)
+        });
+        self.watch.end(from);
+        (from, to)
+    }
+
+    fn tell(
+        &self,
+        step: Step,
+        function: &'static str,
+        unmapped: &Unmapped<'c>,
+        what: impl FnOnce() -> String,
+    ) {
+        let Locked { source, destination, .. } = &unmapped.locked;
+        let to = Some(destination.folio.frame);
+        self.watch.tell(self.core, step, function, source.frame, to, what);
+    }
+}

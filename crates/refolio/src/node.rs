@@ -1,0 +1,139 @@
+//! A memory node: a run of frames with its own free lists, watermarks and counters.
+
+use crate::buddy::Buddy;
+use crate::frame::Backing;
+use crate::sync::plain::{AtomicBool, AtomicU64};
+use crate::sync::{Mutex, Relaxed};
+use crate::units::{FrameNo, NodeId, pages};
+
+/// Free frames below which a node helps itself, in parts of the node: allocation reclaims by itself
+/// below `min`, the housekeeper begins below `low` and stops at `high`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Watermarks {
+    pub min: u32,
+    pub low: u32,
+    pub high: u32,
+}
+
+impl Watermarks {
+    fn of(frames: u32) -> Self {
+        Self { min: frames / 256, low: frames / 64, high: frames / 32 }
+    }
+}
+
+/// One counter of pages. Relaxed: each change is made by the thread that made what it counts, and
+/// a sum over counters is exact when the cache is at rest.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub fn add(&self, pages: u32) {
+        self.0.fetch_add(u64::from(pages), Relaxed);
+    }
+
+    pub fn sub(&self, pages: u32) {
+        let before = self.0.fetch_sub(u64::from(pages), Relaxed);
+        debug_assert!(before >= u64::from(pages), "a page was discounted twice");
+    }
+
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// Pages of a node by what they are, under the kernel's names.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub nr_file_pages: Counter,
+    pub nr_anon_pages: Counter,
+    pub nr_dirty: Counter,
+    pub nr_writeback: Counter,
+    pub nr_isolated: Counter,
+}
+
+/// A node.
+pub(crate) struct Node {
+    pub id: NodeId,
+    pub name: String,
+    pub first: FrameNo,
+    pub frames: u32,
+    pub counters: Counters,
+    pub marks: Watermarks,
+    pub backing: Backing,
+    free: Mutex<Buddy>,
+    /// Frames in `free`, for those who only want to know roughly.
+    nr_free: AtomicU64,
+    offline: AtomicBool,
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl Node {
+    pub fn new(id: NodeId, name: String, first: FrameNo, frames: u32, backing: Backing) -> Self {
+        Self {
+            id,
+            name,
+            first,
+            frames,
+            counters: Counters::default(),
+            marks: Watermarks::of(frames),
+            backing,
+            free: Mutex::new(Buddy::new(first, frames)),
+            nr_free: AtomicU64::new(u64::from(frames)),
+            offline: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether `frame` is one of this node's.
+    pub fn has(&self, frame: FrameNo) -> bool {
+        frame.0 >= self.first.0 && frame.0 - self.first.0 < self.frames
+    }
+
+    /// A free folio that leaves at least `keep` frames free; None when there is none, or the node
+    /// is being emptied.
+    pub fn alloc(&self, order: u32, keep: u32) -> Option<FrameNo> {
+        let mut free = self.free.lock();
+        if self.is_offline() || free.free_frames() < pages(order).saturating_add(keep) {
+            return None;
+        }
+        let frame = free.alloc(order)?;
+        self.nr_free.store(u64::from(free.free_frames()), Relaxed);
+        Some(frame)
+    }
+
+    /// Whether [`alloc`](Self::alloc) would find a folio now.
+    pub fn fits(&self, order: u32, keep: u32) -> bool {
+        let free = self.free.lock();
+        free.free_frames() >= pages(order).saturating_add(keep)
+            && free.largest_free_order().is_some_and(|largest| largest >= order)
+    }
+
+    /// Gives a folio's frames back. Nobody has a reference to them.
+    pub fn free(&self, frame: FrameNo, order: u32) {
+        debug_assert!(self.has(frame));
+        let mut free = self.free.lock();
+        free.free(frame, order);
+        self.nr_free.store(u64::from(free.free_frames()), Relaxed);
+    }
+
+    /// Free frames, as of a moment ago.
+    pub fn nr_free_pages(&self) -> u32 {
+        self.nr_free.load(Relaxed) as u32
+    }
+
+    /// Whether nothing is allocated here any more.
+    pub fn is_offline(&self) -> bool {
+        self.offline.load(Relaxed)
+    }
+
+    /// Takes the node out of use, or back into it; whether it was out.
+    pub fn set_offline(&self, offline: bool) -> bool {
+        // Relaxed: `alloc` looks under the same lock.
+        let _free = self.free.lock();
+        self.offline.swap(offline, Relaxed)
+    }
+}

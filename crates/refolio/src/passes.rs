@@ -1,0 +1,398 @@
+//! Many pages, ten passes: the attempts of `migrate.rs` in batches, and what to wait for between
+//! them.
+//!
+//! The first three passes never wait and go in batches: unmap all, copy all, switch all. What is
+//! left after that is tried page by page, each time after waiting for what was in its way, as far
+//! as the mode allows; holding nothing meanwhile, so no other source either.
+
+use std::time::Instant;
+
+use crate::core::{Core, Obstacle, Why};
+use crate::error::{Error, Result};
+use crate::folio::state::Flag;
+use crate::migrate::{Form, Move, Place, Stop};
+use crate::node::Node;
+use crate::reclaim;
+use crate::report::{Kind, Outcome, Owner, PageOutcome, Report};
+use crate::trace::Watcher;
+use crate::units::{FrameNo, NodeId};
+use crate::watch::Watch;
+
+/// How often a page is tried.
+pub(crate) const PASSES: u32 = 10;
+
+/// Of those, how often in batches and without waiting.
+pub(crate) const BATCHED_PASSES: u32 = 3;
+
+/// What a migration may wait for.
+#[doc(alias = "migrate_mode")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Nothing.
+    #[doc(alias = "MIGRATE_ASYNC")]
+    Async,
+    /// Locks.
+    #[doc(alias = "MIGRATE_SYNC_LIGHT")]
+    Light,
+    /// Locks and writeback.
+    #[default]
+    #[doc(alias = "MIGRATE_SYNC")]
+    Sync,
+    /// Locks and writeback, and until this moment for the last pin to go, woken by it.
+    Until(Instant),
+}
+
+impl Mode {
+    fn waits_for(self, why: Why) -> bool {
+        match why {
+            Why::Locked | Why::Isolated | Why::Frozen | Why::SlotChanged => self != Mode::Async,
+            Why::Writeback => matches!(self, Mode::Sync | Mode::Until(_)),
+            Why::References => matches!(self, Mode::Until(_)),
+        }
+    }
+
+    fn deadline(self) -> Option<Instant> {
+        if let Mode::Until(deadline) = self { Some(deadline) } else { None }
+    }
+}
+
+/// How to migrate.
+///
+/// ```
+/// use refolio::{Form, Migrate, Mode};
+/// let how = Migrate::new().mode(Mode::Light).form(Form::LoadThenFreeze).batch(64);
+/// ```
+#[derive(Clone, Copy)]
+pub struct Migrate<'w> {
+    mode: Mode,
+    form: Form,
+    batch: usize,
+    watcher: Option<Watcher<'w>>,
+}
+
+impl std::fmt::Debug for Migrate<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { mode, form, batch, watcher } = self;
+        f.debug_struct("Migrate")
+            .field("mode", mode)
+            .field("form", form)
+            .field("batch", batch)
+            .field("watched", &watcher.is_some())
+            .finish()
+    }
+}
+
+impl Default for Migrate<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<'w> Migrate<'w> {
+    /// [`Mode::Sync`], [`Form::FreezeOnly`], in batches of 64.
+    pub fn new() -> Self {
+        Self { mode: Mode::default(), form: Form::default(), batch: 64, watcher: None }
+    }
+
+    /// What may be waited for.
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// What is checked before the freeze.
+    pub fn form(mut self, form: Form) -> Self {
+        self.form = form;
+        self
+    }
+
+    /// Folios that are unmapped before the first one is copied: 1 to 512 (others are taken for the
+    /// nearer end). A larger batch keeps users of tables and writers waiting for longer.
+    #[doc(alias = "NR_MAX_BATCHED_MIGRATION")]
+    pub fn batch(mut self, folios: usize) -> Self {
+        self.batch = folios.clamp(1, 512);
+        self
+    }
+
+    /// Whether anything may be waited for.
+    pub(crate) fn waits(&self) -> bool {
+        self.mode != Mode::Async
+    }
+
+    /// Calls `watcher` after each step of each page.
+    pub fn watch(mut self, watcher: Watcher<'w>) -> Self {
+        self.watcher = Some(watcher);
+        self
+    }
+}
+
+/// A page that has no outcome yet.
+struct Pending {
+    place: usize,
+    obstacle: Option<Obstacle>,
+}
+
+struct Passes<'m, 'c> {
+    core: &'c Core,
+    places: &'m [Place],
+    how: Migrate<'c>,
+    moving: Move<'c>,
+    report: Vec<PageOutcome>,
+    pending: Vec<Pending>,
+}
+
+/// Moves the pages to node `to`; one outcome for each.
+#[doc(alias = "migrate_pages")]
+pub(crate) fn migrate<'c>(
+    core: &'c Core,
+    places: &[Place],
+    to: &'c Node,
+    how: &Migrate<'c>,
+) -> Report {
+    let start = Instant::now();
+    let watch = Watch::new(how.watcher);
+    let moving = Move { core, to, keep: 0, form: how.form, watch };
+    let report = places.iter().map(|place| look(core, place)).collect();
+    let pending = (0..places.len()).map(|place| Pending { place, obstacle: None }).collect();
+    let mut passes = Passes { core, places, how: *how, moving, report, pending };
+    passes.run();
+    let report = Report { outcomes: passes.report, elapsed: start.elapsed() };
+    let counts = report.counts();
+    core.events.pgmigrate_success.add(counts.moved as u32);
+    core.events.pgmigrate_fail.add((counts.again + counts.busy + counts.no_memory) as u32);
+    report
+}
+
+/// One attempt for one page that waits for nothing: for reclaim.
+pub(crate) fn demote(core: &Core, place: &Place, to: &Node) -> bool {
+    let watch = Watch::default();
+    let moving = Move { core, to, keep: to.marks.low, form: Form::default(), watch };
+    let moved = moving.prepare(place).and_then(|p| moving.copy(p)).and_then(|p| moving.switch(p));
+    moved.map(|switched| moving.finish(switched)).is_ok()
+}
+
+impl<'c> Passes<'_, 'c> {
+    fn run(&mut self) {
+        let mode = self.how.mode;
+        for pass in 0..PASSES {
+            if self.pending.is_empty() {
+                return;
+            }
+            if pass < BATCHED_PASSES || mode == Mode::Async {
+                self.batched_pass();
+            } else {
+                self.waiting_pass();
+            }
+        }
+        if let Some(deadline) = mode.deadline() {
+            while !self.pending.is_empty() && Instant::now() < deadline {
+                self.waiting_pass();
+            }
+        }
+        self.give_up();
+    }
+
+    /// Unmap all, copy all, switch all.
+    #[doc(alias = "migrate_pages_batch")]
+    fn batched_pass(&mut self) {
+        let mut pending = std::mem::take(&mut self.pending);
+        while !pending.is_empty() {
+            let rest = pending.split_off(pending.len().min(self.how.batch));
+            let batch = std::mem::replace(&mut pending, rest);
+            if !self.batch(batch) {
+                self.no_memory_from(&mut pending);
+            }
+        }
+        self.pending.sort_by_key(|page| page.place);
+    }
+
+    /// One batch; false when the target node has no room, and none can be made.
+    fn batch(&mut self, batch: Vec<Pending>) -> bool {
+        let mut out_of_memory = None;
+        let mut prepared = Vec::with_capacity(batch.len());
+        for page in batch {
+            if out_of_memory.is_some() {
+                self.pending.push(page);
+                continue;
+            }
+            match self.moving.prepare(&self.places[page.place]) {
+                Ok(unmapped) => prepared.push((page.place, unmapped)),
+                Err(Stop::NoMemory) => {
+                    self.moving.watch.undone(self.core, None, || "no room on the target".into());
+                    out_of_memory = Some(page.place);
+                    self.pending.push(page);
+                }
+                Err(stop) => self.stopped(page.place, stop),
+            }
+        }
+        let mut copied = Vec::with_capacity(prepared.len());
+        for (place, unmapped) in prepared {
+            match self.moving.copy(unmapped) {
+                Ok(page) => copied.push((place, page)),
+                Err(stop) => self.stopped(place, stop),
+            }
+        }
+        for (place, page) in copied {
+            match self.moving.switch(page) {
+                Ok(switched) => {
+                    let (from, to) = self.moving.finish(switched);
+                    self.report[place].outcome = Outcome::Moved { from, to };
+                }
+                Err(stop) => self.stopped(place, stop),
+            }
+        }
+        match out_of_memory {
+            None => true,
+            Some(place) => self.make_room(place),
+        }
+    }
+
+    /// Nothing is held here: room on the target can be made by reclaim. False when it cannot.
+    fn make_room(&mut self, place: usize) -> bool {
+        let pages = 1u32 << self.report[place].order;
+        let made = self.how.mode != Mode::Async
+            && reclaim::make_room(self.core, self.moving.to, self.report[place].order, pages);
+        if !made {
+            let mut pending = std::mem::take(&mut self.pending);
+            self.no_memory_from(&mut pending);
+        }
+        made
+    }
+
+    fn no_memory_from(&mut self, pending: &mut Vec<Pending>) {
+        for page in pending.drain(..) {
+            let here = self.places[page.place].folio().is_some_and(|f| self.moving.to.has(f));
+            self.report[page.place].outcome =
+                if here { Outcome::Here } else { Outcome::NoMemory };
+        }
+    }
+
+    /// One attempt for each page that is left, after waiting for what was in its way.
+    #[doc(alias = "migrate_pages_sync")]
+    fn waiting_pass(&mut self) {
+        for page in std::mem::take(&mut self.pending) {
+            if let Some(obstacle) = page.obstacle
+                && self.how.mode.waits_for(obstacle.why)
+                && let Err(held) = self.core.wait(obstacle, self.how.mode.deadline())
+            {
+                self.report[page.place].outcome = self.refused(obstacle, &held);
+                continue;
+            }
+            if !self.batch(vec![page]) {
+                let mut rest = std::mem::take(&mut self.pending);
+                self.no_memory_from(&mut rest);
+            }
+        }
+    }
+
+    /// This thread holds pages itself, and may not wait for this one.
+    fn refused(&self, obstacle: Obstacle, held: &Error) -> Outcome {
+        match held {
+            Error::Held { holders } | Error::GuardHeld { holders } => {
+                Outcome::Busy { holders: holders.clone() }
+            }
+            _ => Outcome::Again(obstacle.why),
+        }
+    }
+
+    fn stopped(&mut self, place: usize, stop: Stop) {
+        let (source, why) = match &stop {
+            Stop::Again(obstacle) => (Some(obstacle.frame), obstacle.why.to_string()),
+            other => (None, format!("{other:?}")),
+        };
+        self.moving.watch.undone(self.core, source, || format!("taken back: {why}"));
+        self.report[place].outcome = match stop {
+            Stop::Again(obstacle) => {
+                self.pending.push(Pending { place, obstacle: Some(obstacle) });
+                Outcome::Again(obstacle.why)
+            }
+            Stop::NoMemory => Outcome::NoMemory,
+            Stop::Gone => Outcome::Gone,
+            Stop::Here => Outcome::Here,
+            Stop::Poisoned => Outcome::Poisoned,
+        };
+    }
+
+    /// After the last pass: who holds what is left.
+    fn give_up(&mut self) {
+        for page in std::mem::take(&mut self.pending) {
+            let Some(obstacle) = page.obstacle else { continue };
+            let guarded = self.core.folio(obstacle.frame).state.load().has(Flag::GUARDED);
+            if obstacle.why == Why::References || guarded {
+                let holders = self.core.holders(obstacle.frame);
+                self.report[page.place].outcome = Outcome::Busy { holders };
+            }
+        }
+    }
+}
+
+/// A page as it is before anything is tried.
+fn look(core: &Core, place: &Place) -> PageOutcome {
+    let (kind, order) = place.folio().map_or((Kind::FileClean, 0), |frame| {
+        let folio = core.folio(frame);
+        let state = folio.state.load();
+        let kind = match (state.has(Flag::ANON), state.has(Flag::DIRTY)) {
+            (true, _) => Kind::Anonymous,
+            (false, true) => Kind::FileDirty,
+            (false, false) => Kind::FileClean,
+        };
+        (kind, folio.order())
+    });
+    let owner = match place {
+        Place::File(mapping, index) => {
+            Owner::File { file: mapping.id, index: index.align_down(order) }
+        }
+        Place::Table(_, page) => Owner::Anonymous { page: *page },
+    };
+    PageOutcome { owner, kind, order, outcome: Outcome::Gone }
+}
+
+/// What [`migrate`] would answer for each page, asked without touching it.
+pub(crate) fn would_move(core: &Core, places: &[Place], to: &Node) -> Report {
+    let start = Instant::now();
+    let mut room = u64::from(to.nr_free_pages());
+    let outcomes = places.iter().map(|place| {
+        let mut page = look(core, place);
+        page.outcome = match place.folio() {
+            None => Outcome::Gone,
+            Some(frame) if to.has(frame) => Outcome::Here,
+            Some(frame) => match would_stop(core, frame) {
+                Some(outcome) => outcome,
+                None if to.is_offline() || room < 1 << page.order => Outcome::NoMemory,
+                None => {
+                    room -= 1 << page.order;
+                    Outcome::WouldMove
+                }
+            },
+        };
+        page
+    });
+    Report { outcomes: outcomes.collect(), elapsed: start.elapsed() }
+}
+
+fn would_stop(core: &Core, frame: FrameNo) -> Option<Outcome> {
+    let folio = core.folio(frame);
+    let state = folio.state.load();
+    if state.has(Flag::POISONED) {
+        return Some(Outcome::Poisoned);
+    }
+    if state.has(Flag::GUARDED) {
+        return Some(Outcome::Busy { holders: core.holders(frame) });
+    }
+    if state.has(Flag::LOCKED) {
+        return Some(Outcome::Again(Why::Locked));
+    }
+    if state.has(Flag::WRITEBACK) {
+        return Some(Outcome::Again(Why::Writeback));
+    }
+    if !state.has(Flag::ON_LRU) {
+        return Some(Outcome::Again(Why::Isolated));
+    }
+    (state.references() > folio.expected_references())
+        .then(|| Outcome::Busy { holders: core.holders(frame) })
+}
+
+/// The node with this number, or what is wrong with it.
+pub(crate) fn node(core: &Core, id: NodeId) -> Result<&Node> {
+    core.node(id).ok_or(Error::Node { node: id, why: "the cache has no such node" })
+}

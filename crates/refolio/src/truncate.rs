@@ -1,0 +1,238 @@
+//! Present → gone: pages leave their file because the file gets shorter, or gets a hole.
+//!
+//! ```text
+//! resize    exclusively: no write, and no beginning of a writeback, in the range from here on
+//! wait      for the writeback that is under way there
+//! store     gets shorter first: if that fails, nothing has happened
+//! length    readers and faults stop at the new end
+//! each folio behind it: lock; unmap; not dirty any more; version grows; out of its slot; unlock
+//! ```
+//! Truncation waits for nobody's pin: who has one is left with an orphan, whose bytes stand still,
+//! and which is freed with the last reference. So it cannot zero the rest of a page that the new
+//! end cuts: bytes behind the end are nobody's, and whoever moves the end up zeroes them first.
+
+use std::io;
+use std::ops::Range;
+
+use crate::core::{Core, FolioRef, Found, Obstacle};
+use crate::error::{Error, Result};
+use crate::folio::state::Flag;
+use crate::mapping::Mapping;
+use crate::sync::{Arc, broken};
+use crate::units::{PAGE_SIZE, PageIndex};
+use crate::write::Exclusive;
+use crate::writeback;
+
+fn failed(mapping: &Mapping, doing: &'static str) -> impl FnOnce(io::Error) -> Error {
+    let name = mapping.store().name();
+    move |source| Error::Io { doing, name, source }
+}
+
+/// Makes the file `len_bytes` long. What is added reads as zeros.
+#[doc(alias = "vmtruncate")]
+#[doc(alias = "truncate_setsize")]
+pub(crate) fn set_len(core: &Core, mapping: &Arc<Mapping>, len_bytes: u64) -> Result<()> {
+    loop {
+        let resize = mapping.resize.write();
+        if len_bytes < mapping.len() {
+            return shorten(core, mapping, len_bytes);
+        }
+        match try_zero_behind_end(core, mapping)? {
+            Ok(()) => {
+                mapping.store().set_len(len_bytes).map_err(failed(mapping, "lengthening"))?;
+                mapping.set_stored(len_bytes);
+                mapping.set_reach(len_bytes);
+                mapping.set_len(len_bytes);
+                return Ok(());
+            }
+            Err(obstacle) => {
+                drop(resize);
+                core.wait(obstacle, None)?;
+            }
+        }
+    }
+}
+
+fn shorten(core: &Core, mapping: &Arc<Mapping>, len_bytes: u64) -> Result<()> {
+    let first = PageIndex::of_offset(len_bytes);
+    writeback::wait_range(core, mapping, first.0..u64::MAX)?;
+    mapping.store().set_len(len_bytes).map_err(failed(mapping, "shortening"))?;
+    mapping.set_stored(len_bytes);
+    mapping.set_reach(len_bytes);
+    mapping.set_len(len_bytes);
+    take_out(core, mapping, PageIndex::count(len_bytes)..u64::MAX)
+}
+
+/// Zeroes what is cached behind the end of the file, where the last folio goes on. Under the resize
+/// lock, exclusively: does not wait.
+pub(crate) fn try_zero_behind_end(
+    core: &Core,
+    mapping: &Mapping,
+) -> Result<std::result::Result<(), Obstacle>> {
+    let len = mapping.len();
+    let Some(last) = len.checked_sub(1) else { return Ok(Ok(())) };
+    try_zero(core, mapping, PageIndex::of_offset(last), len..u64::MAX)
+}
+
+/// Zeroes what a folio has of `bytes`, if it is cached. The store has zeros there already, or ends.
+fn try_zero(
+    core: &Core,
+    mapping: &Mapping,
+    index: PageIndex,
+    bytes: Range<u64>,
+) -> Result<std::result::Result<(), Obstacle>> {
+    let (folio, base) = match core.lookup(mapping, index) {
+        Found::Folio(folio, base) => (folio, base),
+        Found::Blocked(obstacle) => return Ok(Err(obstacle)),
+        Found::Saturated => return Err(Error::TooManyReferences),
+        Found::Miss => return Ok(Ok(())),
+    };
+    let len = u64::from(folio.folio().pages()) * PAGE_SIZE as u64;
+    let start = bytes.start.saturating_sub(base.offset()).min(len);
+    let end = bytes.end.saturating_sub(base.offset()).min(len);
+    if start >= end {
+        return Ok(Ok(()));
+    }
+    let lock = match folio.try_lock() {
+        Ok(lock) => lock,
+        Err(obstacle) => return Ok(Err(obstacle)),
+    };
+    // Nobody takes folios out of their slots but under the resize lock, and evict, after which
+    // the store's zeros come in.
+    if !folio.folio().is(mapping.id, base) {
+        return Ok(Ok(()));
+    }
+    match Exclusive::freeze(lock, folio) {
+        Ok(exclusive) => {
+            exclusive.zero(start as usize..end as usize);
+            exclusive.release();
+            Ok(Ok(()))
+        }
+        Err(obstacle) => Ok(Err(obstacle)),
+    }
+}
+
+/// Takes every folio out of the file that lies in `range`. One that begins before it stays, but for
+/// its table entries. Under the resize lock, exclusively.
+#[doc(alias = "truncate_inode_pages_range")]
+pub(crate) fn take_out(core: &Core, mapping: &Mapping, range: Range<u64>) -> Result<()> {
+    let mut next = range.start;
+    loop {
+        let found = mapping.pages.lock().next(next);
+        let Some((index, entry)) = found.filter(|(index, _)| *index < range.end) else {
+            return Ok(());
+        };
+        let after = index.saturating_add(1 << entry.order());
+        if entry.is_value() {
+            let mut slots = mapping.pages.lock();
+            if slots.load(index).is_some_and(|entry| entry.is_value()) {
+                slots.erase(index);
+            }
+            drop(slots);
+        } else {
+            let inside = index >= range.start && after <= range.end;
+            if let Err(obstacle) = try_take_out(core, mapping, PageIndex(index), inside) {
+                core.wait(obstacle, None)?;
+                continue;
+            }
+        }
+        if after == u64::MAX || after <= next {
+            return Ok(());
+        }
+        next = after;
+    }
+}
+
+/// One folio: unmapped, and out of its slot when `whole`.
+#[doc(alias = "truncate_inode_folio")]
+fn try_take_out(
+    core: &Core,
+    mapping: &Mapping,
+    index: PageIndex,
+    whole: bool,
+) -> std::result::Result<(), Obstacle> {
+    let (folio, base) = match core.lookup(mapping, index) {
+        Found::Folio(folio, base) => (folio, base),
+        Found::Blocked(obstacle) => return Err(obstacle),
+        Found::Miss => return Ok(()),
+        // Rare enough to spin: somebody has a million pins.
+        Found::Saturated => return Err(core.obstacle_at(mapping, index)),
+    };
+    let lock = match folio.try_lock() {
+        Ok(lock) => Some(lock),
+        Err(_) if broken("truncate-skips-lock") => None,
+        Err(obstacle) => return Err(obstacle),
+    };
+    // Whoever got the lock looks first whether the folio still is the page (rule 4).
+    if !folio.folio().is(mapping.id, base) && !broken("truncate-skips-recheck") {
+        return Ok(());
+    }
+    if folio.folio().state.load().has(Flag::WRITEBACK) && !broken("truncate-ignores-writeback") {
+        return Err(core.obstacle(folio.frame, crate::core::Why::Writeback));
+    }
+    core.tables.unmap(&core.folios, folio.frame);
+    if whole {
+        remove(core, mapping, &folio, base);
+    }
+    drop(lock);
+    Ok(())
+}
+
+/// Out of the slot, and of no file any more. Under the folio lock.
+#[doc(alias = "filemap_remove_folio")]
+fn remove(core: &Core, mapping: &Mapping, folio: &FolioRef<'_>, base: PageIndex) {
+    let descriptor = folio.folio();
+    writeback::cancel_dirty(core, folio.frame);
+    let mut slots = mapping.pages.lock();
+    if !broken("truncate-keeps-version") {
+        descriptor.state.bump_version();
+    }
+    slots.erase(base.0);
+    descriptor.clear_identity();
+    drop(slots);
+    mapping.nr_pages.sub(descriptor.pages());
+    core.node_of(folio.frame).counters.nr_file_pages.sub(descriptor.pages());
+    let private = u32::from(descriptor.state.test_and_clear(Flag::PRIVATE));
+    core.put_many(folio.frame, descriptor.pages() + private);
+}
+
+/// Makes the whole pages of `range` a hole: they are dropped, here and in the store.
+#[doc(alias = "truncate_pagecache_range")]
+pub(crate) fn punch(core: &Core, mapping: &Arc<Mapping>, range: Range<u64>) -> Result<()> {
+    loop {
+        let resize = mapping.resize.write();
+        writeback::wait_range(core, mapping, range.clone())?;
+        let (start, end) = (PageIndex(range.start).offset(), PageIndex(range.end).offset());
+        let end = end.min(mapping.stored());
+        if start < end {
+            let punched = mapping.store().punch(start, end - start);
+            punched.map_err(failed(mapping, "punching a hole into"))?;
+        }
+        take_out(core, mapping, range.clone())?;
+        let Some(obstacle) = zero_rest(core, mapping, &range)? else { return Ok(()) };
+        drop(resize);
+        core.wait(obstacle, None)?;
+    }
+}
+
+/// Zeroes what is still cached of the range: parts of large folios that reach beyond it.
+fn zero_rest(core: &Core, mapping: &Mapping, range: &Range<u64>) -> Result<Option<Obstacle>> {
+    let bytes = PageIndex(range.start).offset()..PageIndex(range.end).offset();
+    let mut next = range.start;
+    loop {
+        let found = mapping.pages.lock().next(next);
+        let Some((index, entry)) = found.filter(|(index, _)| *index < range.end) else {
+            return Ok(None);
+        };
+        if entry.is_item()
+            && let Err(obstacle) = try_zero(core, mapping, PageIndex(index), bytes.clone())?
+        {
+            return Ok(Some(obstacle));
+        }
+        let after = index.saturating_add(1 << entry.order());
+        if after <= next {
+            return Ok(None);
+        }
+        next = after;
+    }
+}

@@ -1,0 +1,333 @@
+//! Bytes change: in place, by the one who locked and froze the folio.
+//!
+//! ```text
+//! find      the folio, with a reference
+//! lock      the folio lock; is it still the page? no writeback (stable bytes)    undo: unlock
+//! freeze    from exactly: own reference + pages in the file + private data + table entries
+//! bytes     optimistic readers notice by the version, everybody else waits for the thaw
+//! unfreeze
+//! dirty     the flag, the mark, the counter; still under the lock
+//! unlock
+//! ```
+//! Whatever stands in the way (a pin above all), the attempt gives everything back and waits
+//! holding nothing. So a write waits for pins, but is never the reason that a pin's owner waits.
+
+use std::ops::Range;
+
+use crate::core::{Core, FolioLock, FolioRef, Found, Obstacle, Why};
+use crate::error::{Error, Result};
+use crate::fault;
+use crate::folio::Folio;
+use crate::folio::state::{Flag, Freeze};
+use crate::mapping::Mapping;
+use crate::reclaim;
+use crate::sync::{Arc, broken};
+use crate::table::entry::{Entry, Mapped};
+use crate::table::{Backing, Table};
+use crate::truncate;
+use crate::units::{self, FrameNo, PAGE_SIZE, PageIndex, Vpn};
+use crate::writeback::{self, Patience};
+
+/// A folio that is this thread's alone: locked and frozen. Dropping it lets the others in again.
+#[derive(Debug)]
+pub(crate) struct Exclusive<'c> {
+    lock: FolioLock<'c>,
+    folio: FolioRef<'c>,
+    /// References to come back with.
+    references: u32,
+}
+
+impl<'c> Exclusive<'c> {
+    /// Freezes a folio whose lock the caller has, if nobody else uses it.
+    pub fn freeze(
+        lock: FolioLock<'c>,
+        folio: FolioRef<'c>,
+    ) -> std::result::Result<Self, Obstacle> {
+        let descriptor = folio.folio();
+        if descriptor.state.load().has(Flag::WRITEBACK) && !broken("write-ignores-writeback") {
+            return Err(folio.core.obstacle(folio.frame, Why::Writeback));
+        }
+        let references = 1 + descriptor.expected_references();
+        match descriptor.state.freeze(references) {
+            Freeze::Frozen => Ok(Self { lock, folio, references }),
+            Freeze::Refused { .. } => Err(folio.core.obstacle(folio.frame, Why::References)),
+        }
+    }
+
+    pub fn core(&self) -> &'c Core {
+        self.folio.core
+    }
+
+    pub fn frame(&self) -> FrameNo {
+        self.folio.frame
+    }
+
+    pub fn folio(&self) -> &'c Folio {
+        self.folio.folio()
+    }
+
+    /// Writes into the folio.
+    pub fn write(&self, offset: usize, from: &[u8]) {
+        self.core().frames.write(self.frame(), offset, from);
+    }
+
+    /// Reads from the folio, where nothing moves.
+    pub fn read(&self, offset: usize, into: &mut [u8]) {
+        self.core().frames.read(self.frame(), offset, into);
+    }
+
+    /// Zeroes a part of the folio.
+    pub fn zero(&self, range: Range<usize>) {
+        self.core().frames.zero(self.frame(), range.start, range.len());
+    }
+
+    /// Sets or takes away the embedder's word, whose reference is counted in when others are let
+    /// in again.
+    pub fn set_private(&mut self, word: Option<u64>) {
+        let folio = self.folio();
+        folio.store_private(word.unwrap_or(0));
+        let had = match word {
+            Some(_) => folio.state.set(Flag::PRIVATE),
+            None => folio.state.test_and_clear(Flag::PRIVATE),
+        };
+        self.references += u32::from(word.is_some() && !had);
+        self.references -= u32::from(word.is_none() && had);
+    }
+
+    /// Lets the others in, and makes a folio of `mapping` dirty.
+    pub fn dirty(self, mapping: Option<&Mapping>) {
+        let lock = self.thaw();
+        if let Some(mapping) = mapping {
+            writeback::mark_dirty(lock.core, mapping, lock.frame);
+        }
+    }
+
+    /// Lets the others in, but for the lock.
+    fn thaw(self) -> Locked<'c> {
+        let Self { lock, folio, references } = self;
+        let wake = folio.folio().state.unfreeze(references);
+        folio.core.folios.wake(folio.frame, wake);
+        Locked { core: folio.core, frame: folio.frame, _lock: lock, _folio: folio }
+    }
+
+    /// Ends the write without making anything dirty.
+    pub fn release(self) {
+        drop(self.thaw());
+    }
+}
+
+/// What is left of an [`Exclusive`] after the thaw; unlocks, then gives the reference back.
+struct Locked<'c> {
+    core: &'c Core,
+    frame: FrameNo,
+    _lock: FolioLock<'c>,
+    _folio: FolioRef<'c>,
+}
+
+/// Page `index` of a file for writing, with the index of the folio's first page.
+///
+/// # Errors
+/// As [`fault::page`]; [`Error::Held`] and [`Error::GuardHeld`] where this thread may not wait.
+#[doc(alias = "write_begin")]
+pub(crate) fn file_page<'c>(
+    core: &'c Core,
+    mapping: &Arc<Mapping>,
+    index: PageIndex,
+) -> Result<(Exclusive<'c>, PageIndex)> {
+    loop {
+        let (folio, base) = fault::page(core, mapping, index)?;
+        let obstacle = match folio.try_lock() {
+            Err(obstacle) => {
+                drop(folio);
+                obstacle
+            }
+            // Whoever got the lock looks first whether the folio still is the page (rule 4).
+            Ok(_lock) if !is_page(&folio, mapping, base) => continue,
+            Ok(lock) => match Exclusive::freeze(lock, folio) {
+                Ok(exclusive) => return Ok((exclusive, base)),
+                Err(obstacle) => obstacle,
+            },
+        };
+        core.wait(obstacle, None)?;
+    }
+}
+
+fn is_page(folio: &FolioRef<'_>, mapping: &Mapping, base: PageIndex) -> bool {
+    folio.folio().is(mapping.id, base) || broken("write-skips-recheck")
+}
+
+/// Writes one run of bytes that lies within a page of a file and within the file. A page that is
+/// overwritten whole is not read in first. Under the file's resize lock, which is why it does not
+/// wait: the caller does, after giving that lock back.
+pub(crate) fn try_in_page(
+    core: &Core,
+    mapping: &Arc<Mapping>,
+    index: PageIndex,
+    offset: usize,
+    from: &[u8],
+) -> Result<std::result::Result<(), Obstacle>> {
+    loop {
+        let folio = match core.lookup(mapping, index) {
+            Found::Folio(folio, base) => (folio, base),
+            Found::Blocked(obstacle) => return Ok(Err(obstacle)),
+            Found::Saturated => return Err(Error::TooManyReferences),
+            Found::Miss if from.len() == PAGE_SIZE && mapping.order == 0 => {
+                if write_new(core, mapping, index, from)? {
+                    return Ok(Ok(()));
+                }
+                continue;
+            }
+            Found::Miss => {
+                drop(fault::page(core, mapping, index)?);
+                continue;
+            }
+        };
+        let (folio, base) = folio;
+        let lock = match folio.try_lock() {
+            Ok(lock) => lock,
+            Err(obstacle) => return Ok(Err(obstacle)),
+        };
+        if !is_page(&folio, mapping, base) {
+            continue;
+        }
+        let state = folio.folio().state.load();
+        let whole = from.len() == PAGE_SIZE && folio.folio().order() == 0;
+        if state.has(Flag::POISONED) && !whole {
+            return Err(Error::Poisoned { index });
+        }
+        let exclusive = match Exclusive::freeze(lock, folio) {
+            Ok(exclusive) => exclusive,
+            Err(obstacle) => return Ok(Err(obstacle)),
+        };
+        exclusive.write((index.0 - base.0) as usize * PAGE_SIZE + offset, from);
+        exclusive.folio().state.test_and_clear(Flag::POISONED);
+        exclusive.dirty(Some(mapping));
+        return Ok(Ok(()));
+    }
+}
+
+/// A whole new page; false when somebody else put one there meanwhile.
+fn write_new(core: &Core, mapping: &Arc<Mapping>, index: PageIndex, from: &[u8]) -> Result<bool> {
+    let Some((fresh, _)) = fault::insert(core, mapping, index)? else { return Ok(false) };
+    core.frames.write(fresh.folio.frame, 0, from);
+    fresh.folio.folio().state.mark_uptodate();
+    writeback::mark_dirty(core, mapping, fresh.folio.frame);
+    drop(fault::show(core, fresh));
+    Ok(true)
+}
+
+/// Writes bytes to a file, which gets longer when they reach beyond its end. The length is shown
+/// after the bytes.
+///
+/// # Errors
+/// As [`fault::page`]; what was written before the failure stays written.
+#[doc(alias = "generic_perform_write")]
+pub(crate) fn to_file(
+    core: &Core,
+    mapping: &Arc<Mapping>,
+    from: &[u8],
+    offset: u64,
+) -> Result<()> {
+    let mut starved = 0;
+    for (index, within, part) in units::pieces(offset, from.len()) {
+        let bytes = &from[part];
+        loop {
+            let end = index.offset() + (within + bytes.len()) as u64;
+            let resize = mapping.resize.read();
+            let attempt = if end <= mapping.len() {
+                try_in_page(core, mapping, index, within, bytes)
+            } else {
+                drop(resize);
+                reclaim::have_room(core);
+                try_extend(core, mapping, index, within, bytes)
+            };
+            match attempt {
+                Ok(Ok(())) => break,
+                Ok(Err(obstacle)) => drop(core.wait(obstacle, None)?),
+                // Reclaim does not write back a file whose length is being changed: we do.
+                Err(Error::NoMemory { .. }) if starved < STARVED => {
+                    starved += 1;
+                    writeback::write_range(core, mapping, 0..u64::MAX, Patience::Wait)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// How often a write that found no free frame writes its own file back and tries again.
+const STARVED: u32 = 64;
+
+/// A write within one page that ends beyond the end of the file.
+fn try_extend(
+    core: &Core,
+    mapping: &Arc<Mapping>,
+    index: PageIndex,
+    within: usize,
+    bytes: &[u8],
+) -> Result<std::result::Result<(), Obstacle>> {
+    let _resize = mapping.resize.write();
+    let len = mapping.len();
+    let start = index.offset() + within as u64;
+    let end = start + bytes.len() as u64;
+    if start > len
+        && let Err(obstacle) = truncate::try_zero_behind_end(core, mapping)?
+    {
+        return Ok(Err(obstacle));
+    }
+    mapping.set_reach(end.max(len));
+    let attempt = try_in_page(core, mapping, index, within, bytes);
+    match attempt {
+        Ok(Ok(())) => mapping.set_len(end.max(len)),
+        _ => {
+            // What was read in for this write lies behind the end.
+            mapping.set_reach(len);
+            truncate::take_out(core, mapping, PageIndex::count(len)..u64::MAX)?;
+        }
+    }
+    attempt
+}
+
+/// Writes bytes that lie within one page of a view.
+pub(crate) fn in_view_page(
+    core: &Core,
+    table: &Arc<Table>,
+    at: Vpn,
+    offset: usize,
+    from: &[u8],
+) -> Result<()> {
+    let mapping = match &table.backing {
+        Backing::File { mapping, .. } => Some(mapping),
+        Backing::Anonymous { .. } => None,
+    };
+    loop {
+        let (folio, mapped) = fault::entry(core, table, at, true)?;
+        let obstacle = match folio.try_lock() {
+            Err(obstacle) => {
+                drop(folio);
+                obstacle
+            }
+            // The lock of the folio is the lock of its entries.
+            Ok(_lock) if !table.load(at).is_present(mapped.folio, mapped.page) => continue,
+            Ok(lock) => match Exclusive::freeze(lock, folio) {
+                Err(obstacle) => obstacle,
+                Ok(exclusive) => {
+                    exclusive.write(mapped.page as usize * PAGE_SIZE + offset, from);
+                    table.update(at, |entry| match entry {
+                        Entry::Present(m) => {
+                            let written = Mapped { dirty: true, ..m };
+                            Some(Entry::Present(written))
+                        }
+                        _ => None,
+                    });
+                    let anonymous = exclusive.folio().state.load().has(Flag::ANON);
+                    let file = if anonymous { None } else { mapping };
+                    exclusive.dirty(file.map(|mapping| &**mapping));
+                    return Ok(());
+                }
+            },
+        };
+        core.wait(obstacle, None)?;
+    }
+}

@@ -1,0 +1,75 @@
+//! A view ends, or a part of it: its entries become empty.
+//!
+//! Each entry is emptied under the lock of the folio that it names, like every other change to it.
+//! A migration entry belongs to its mover until the folio is unlocked: it is waited for.
+
+use std::ops::Range;
+
+use crate::core::{Core, FolioRef, Why};
+use crate::error::{Error, Result};
+use crate::folio::state::Get;
+use crate::sync::{Arc, PoisonError};
+use crate::table::Table;
+use crate::table::entry::{Entry, Mapped};
+use crate::units::Vpn;
+
+/// Empties the entries of `range`; anonymous pages that only they knew are freed.
+///
+/// # Errors
+/// [`Error::GuardHeld`] when a page of the range is in the hands of this thread's own write guard;
+/// the entries before it are empty then.
+#[doc(alias = "zap_page_range")]
+pub(crate) fn zap(core: &Core, table: &Arc<Table>, range: Range<u64>) -> Result<()> {
+    for at in range.start..range.end.min(table.pages()) {
+        let at = Vpn(at);
+        loop {
+            let (mapped, migrating) = match table.load(at) {
+                Entry::Empty => break,
+                Entry::Migration(mapped) => (mapped, true),
+                Entry::Present(mapped) => (mapped, false),
+            };
+            let obstacle = core.obstacle(mapped.folio, Why::Locked);
+            if migrating {
+                if table.load(at) == Entry::Migration(mapped) {
+                    core.wait(obstacle, None)?;
+                }
+            } else if !try_zap(core, table, at, mapped)? {
+                core.wait(core.obstacle(mapped.folio, Why::Locked), None)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Empties one present entry; false when its folio is locked or frozen.
+fn try_zap(core: &Core, table: &Arc<Table>, at: Vpn, mapped: Mapped) -> Result<bool> {
+    match core.folio(mapped.folio).state.try_get() {
+        Get::Frozen => return Ok(false),
+        Get::Saturated => return Err(Error::TooManyReferences),
+        Get::Got => {}
+    }
+    let folio = FolioRef { core, frame: mapped.folio };
+    let Ok(lock) = folio.try_lock() else { return Ok(false) };
+    if core.tables.zap(&core.folios, table, at, mapped) {
+        core.put(mapped.folio);
+    }
+    drop(lock);
+    Ok(true)
+}
+
+impl Core {
+    /// Empties the entries of a view that has ended, when the thread's own write guard is gone.
+    pub fn zap_later(&self, table: Arc<Table>) {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).push(table);
+    }
+
+    /// Empties the entries of views that could not be emptied when they ended.
+    pub fn finish_zaps(&self) {
+        let ended = std::mem::take(&mut *self.ended.lock().unwrap_or_else(PoisonError::into_inner));
+        for table in ended {
+            if zap(self, &table, 0..u64::MAX).is_err() {
+                self.zap_later(table);
+            }
+        }
+    }
+}
