@@ -7,8 +7,8 @@
 
 use std::io;
 
-use crate::sync::plain::{AtomicU64, Mutex};
-use crate::sync::{PoisonError, Relaxed};
+use crate::sync::Relaxed;
+use crate::sync::plain::{self, AtomicU64, Mutex, MutexGuard};
 
 #[derive(Debug)]
 struct Last {
@@ -34,8 +34,8 @@ impl ErrorSequence {
         Self(Mutex::new(Last { count: 0, seen: 0, kind: io::ErrorKind::Other, os: None }))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Last> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Last> {
+        plain::lock(&self.0)
     }
 
     /// Notes a failure.

@@ -12,7 +12,7 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::sync::plain::{AtomicU32, AtomicU64, Mutex};
+use crate::sync::plain::{AtomicU32, AtomicU64, Mutex, lock};
 use crate::sync::{Acquire, Relaxed, Release, thread_local};
 use crate::units::FrameNo;
 
@@ -160,10 +160,6 @@ impl Drop for Mine {
 }
 
 thread_local!(static MINE: Mine = Mine::new());
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
 
 fn now_ms() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);

@@ -27,6 +27,7 @@ mod table;
 mod core;
 mod still;
 
+mod drain;
 mod fault;
 mod migrate;
 mod passes;
@@ -39,10 +40,12 @@ mod write;
 mod writeback;
 mod zap;
 
+mod builder;
 mod cache;
 mod file;
 mod housekeeper;
 mod page;
+mod stats;
 mod view;
 
 #[doc = include_str!("../protocol.md")]
@@ -51,7 +54,8 @@ pub mod protocol {}
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use cache::{Cache, CacheBuilder, NodeOptions, NodeStats, OpenOptions, Stats};
+pub use builder::{CacheBuilder, NodeOptions, OpenOptions};
+pub use cache::Cache;
 pub use core::Why;
 pub use error::{Error, Result};
 pub use file::File;
@@ -61,6 +65,7 @@ pub use migrate::Form;
 pub use page::{Page, PageMut};
 pub use passes::{Migrate, Mode};
 pub use report::{Counts, Kind, Outcome, Owner, PageOutcome, Report};
+pub use stats::{NodeStats, Stats};
 pub use store::{FileStore, FileStoreOptions, MemStore, OpenError, Store};
 pub use table::Sharing;
 pub use trace::{Event, FolioState, Look, Step, Watcher};

@@ -20,7 +20,7 @@ use crate::folio::{Folios, Identity};
 use crate::node::Counter;
 use crate::store::Store;
 use crate::sync::plain::{self, AtomicU32};
-use crate::sync::{Acquire, Arc, AtomicU64, PoisonError, Relaxed, Release, RwLock, broken};
+use crate::sync::{Acquire, Arc, AtomicU64, Relaxed, Release, RwLock, broken};
 use crate::units::{FrameNo, PageIndex};
 use refolio_xarray::{Entry, XArray};
 
@@ -105,13 +105,13 @@ impl Mapping {
 
     /// Where the pages come from.
     pub fn store(&self) -> Arc<dyn Store> {
-        self.store.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.store.read().unwrap_or_else(plain::PoisonError::into_inner).clone()
     }
 
     /// A handle for writing is opened, with this store: the first one of those is what pages are
     /// written to from now on.
     pub fn open_for_writing(&self, store: Arc<dyn Store>) {
-        let mut current = self.store.write().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.store.write().unwrap_or_else(plain::PoisonError::into_inner);
         // Relaxed: under the lock.
         if !self.writable.swap(true, Relaxed) {
             *current = store;

@@ -12,8 +12,7 @@ use std::sync::{Arc, Weak};
 
 use crate::mapping::Mapping;
 use crate::node::Counter;
-use crate::sync::PoisonError;
-use crate::sync::plain::Mutex;
+use crate::sync::plain::{Mutex, lock};
 use crate::units::PageIndex;
 use refolio_xarray::Entry;
 
@@ -49,7 +48,7 @@ impl Shadows {
     /// Remembers a shadow that was stored, and takes the oldest one back when there are too many.
     pub fn keep(&self, mapping: &Arc<Mapping>, index: PageIndex, entry: Entry) {
         let oldest = {
-            let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut ring = lock(&self.ring);
             ring.push_back(Shadow { mapping: Arc::downgrade(mapping), index, entry });
             if ring.len() > self.capacity { ring.pop_front() } else { None }
         };

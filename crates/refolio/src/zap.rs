@@ -8,7 +8,7 @@ use std::ops::Range;
 use crate::core::{Core, FolioRef, Why};
 use crate::error::{Error, Result};
 use crate::folio::state::Get;
-use crate::sync::{Arc, PoisonError};
+use crate::sync::{Arc, plain};
 use crate::table::Table;
 use crate::table::entry::{Entry, Mapped};
 use crate::units::Vpn;
@@ -60,12 +60,12 @@ fn try_zap(core: &Core, table: &Arc<Table>, at: Vpn, mapped: Mapped) -> Result<b
 impl Core {
     /// Empties the entries of a view that has ended, when the thread's own write guard is gone.
     pub fn zap_later(&self, table: Arc<Table>) {
-        self.ended.lock().unwrap_or_else(PoisonError::into_inner).push(table);
+        plain::lock(&self.ended).push(table);
     }
 
     /// Empties the entries of views that could not be emptied when they ended.
     pub fn finish_zaps(&self) {
-        let ended = std::mem::take(&mut *self.ended.lock().unwrap_or_else(PoisonError::into_inner));
+        let ended = std::mem::take(&mut *plain::lock(&self.ended));
         for table in ended {
             if zap(self, &table, 0..u64::MAX).is_err() {
                 self.zap_later(table);

@@ -42,6 +42,8 @@ mod node;
 mod structure;
 #[doc(hidden)]
 pub mod sync;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 use std::fmt;

@@ -397,6 +397,23 @@ impl<'a> Guard<'a> {
         &mut self.pool.head_marks[mark as usize]
     }
 
+    /// For the check of the whole tree.
+    #[cfg(test)]
+    pub fn head_marks(&self) -> [bool; Mark::ALL.len()] {
+        self.pool.head_marks
+    }
+
+    #[cfg(test)]
+    pub fn used(&self) -> usize {
+        self.arena.used()
+    }
+
+    #[cfg(test)]
+    pub fn free(&self) -> impl Iterator<Item = &'a Node> {
+        // SAFETY: nodes of this arena, which is borrowed for 'a (invariant 2).
+        self.pool.free.iter().map(|node| unsafe { node.as_ref() })
+    }
+
     pub fn has_head_mark(&self, mark: Mark) -> bool {
         self.pool.head_marks[mark as usize]
     }

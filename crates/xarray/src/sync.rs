@@ -14,7 +14,7 @@ pub use imp::sync::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
 pub use std::sync::Arc;
 pub use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release};
 
-pub use std::sync::PoisonError;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 /// Mutual exclusion over a `T`.
@@ -132,5 +132,10 @@ pub use std::thread_local;
 /// which then has fewer words to interleave.
 pub mod plain {
     pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
-    pub use std::sync::{Mutex, RwLock};
+    pub use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+
+    /// Waits for a lock, and ignores poisoning as all locks here.
+    pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }

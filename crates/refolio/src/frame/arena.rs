@@ -3,6 +3,10 @@
 #![allow(unsafe_code)] // The room of frame bytes: mapped memory and shared bytes, see `super`.
 
 use super::reserve::{Backing, HugeBacking, HugePages, NumaBacking, Run};
+#[cfg(not(all(target_arch = "x86_64", not(miri))))]
+use super::words;
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+use super::x86_64;
 use crate::units::{MAX_ORDER, PAGE_SIZE, folio_bytes};
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 use std::io;
@@ -21,6 +25,8 @@ pub(super) struct Arena {
     mapped: usize,
     base: *mut u8,
     len: usize,
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    avx512: bool,
 }
 
 // SAFETY: the mapping belongs to no thread, and shared bytes are accessed atomically (invariants).
@@ -40,7 +46,14 @@ impl Arena {
         };
         let map = map.cast::<u8>();
         let skip = map.addr().next_multiple_of(align) - map.addr();
-        Ok(Self { map, mapped, base: map.wrapping_add(skip), len })
+        Ok(Self {
+            map,
+            mapped,
+            base: map.wrapping_add(skip),
+            len,
+            #[cfg(all(target_arch = "x86_64", not(miri)))]
+            avx512: x86_64::has_avx512(),
+        })
     }
 
     /// Asks the kernel to back the run at `start` as wished.
@@ -96,53 +109,6 @@ impl Arena {
         NumaBacking::Refused(format!("node {node}: {}", io::Error::last_os_error()))
     }
 
-    /// Copies bytes out.
-    #[inline]
-    pub fn load(&self, at: usize, into: &mut [u8]) {
-        // SAFETY: the bytes are in the arena.
-        #[cfg(all(target_arch = "x86_64", not(miri)))]
-        unsafe {
-            super::x86_64::load(self.at(at, into.len()), into);
-        }
-        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-        super::words::load(self.words(), at, into);
-    }
-
-    /// Copies bytes in.
-    #[inline]
-    pub fn store(&self, at: usize, from: &[u8]) {
-        // SAFETY: the bytes are in the arena; who holds a slice promised that nothing writes.
-        #[cfg(all(target_arch = "x86_64", not(miri)))]
-        unsafe {
-            super::x86_64::store(from, self.at(at, from.len()));
-        }
-        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-        super::words::store(self.words(), at, from);
-    }
-
-    /// Writes zeros.
-    pub fn zero(&self, at: usize, len: usize) {
-        // SAFETY: as in `store`.
-        #[cfg(all(target_arch = "x86_64", not(miri)))]
-        unsafe {
-            super::x86_64::zero(self.at(at, len), len);
-        }
-        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-        super::words::zero(self.words(), at, len);
-    }
-
-    /// Copies whole frames.
-    pub fn copy(&self, from: usize, to: usize, len: usize) {
-        assert!(from.abs_diff(to) >= len, "a folio is copied to another one");
-        // SAFETY: as in `load` and `store`; the two do not overlap.
-        #[cfg(all(target_arch = "x86_64", not(miri)))]
-        unsafe {
-            super::x86_64::copy(self.at(from, len), self.at(to, len), len);
-        }
-        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-        super::words::copy(self.words(), from, to, len);
-    }
-
     /// The bytes in place.
     ///
     /// # Safety
@@ -194,13 +160,77 @@ impl Arena {
         // SAFETY: within the mapping (invariants).
         unsafe { self.base.add(at) }
     }
+}
 
-    /// All bytes as words.
-    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+/// The shared accesses, by instructions that the compiler does not see.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+impl Arena {
+    /// Copies bytes out.
+    #[inline]
+    pub fn load(&self, at: usize, into: &mut [u8]) {
+        let (from, len) = (self.at(at, into.len()), into.len());
+        // SAFETY: `from` is in the arena, `into` is not (invariants).
+        unsafe { x86_64::copy(from, into.as_mut_ptr(), len, self.avx512) }
+    }
+
+    /// Copies bytes in.
+    #[inline]
+    pub fn store(&self, at: usize, from: &[u8]) {
+        let (to, len) = (self.at(at, from.len()), from.len());
+        // SAFETY: `to` is in the arena. `from` may be as well, if it is a slice of another folio:
+        // whoever holds a slice has promised that nothing writes there, so they do not overlap.
+        unsafe { x86_64::copy(from.as_ptr(), to, len, self.avx512) }
+    }
+
+    /// Writes zeros.
+    pub fn zero(&self, at: usize, len: usize) {
+        // SAFETY: in the arena; as in `store`.
+        unsafe { x86_64::zero(self.at(at, len), len) }
+    }
+
+    /// Copies folios.
+    pub fn copy(&self, from: usize, to: usize, len: usize) {
+        check_copy(from, to, len);
+        // SAFETY: in the arena, as in `store`; aligned and disjoint, as was checked.
+        unsafe { x86_64::stream(self.at(from, len), self.at(to, len), len, self.avx512) }
+    }
+}
+
+/// The shared accesses, word by word.
+#[cfg(not(all(target_arch = "x86_64", not(miri))))]
+impl Arena {
+    /// Copies bytes out.
+    #[inline]
+    pub fn load(&self, at: usize, into: &mut [u8]) {
+        words::load(self.words(), at, into);
+    }
+
+    /// Copies bytes in.
+    #[inline]
+    pub fn store(&self, at: usize, from: &[u8]) {
+        words::store(self.words(), at, from);
+    }
+
+    /// Writes zeros.
+    pub fn zero(&self, at: usize, len: usize) {
+        words::zero(self.words(), at, len);
+    }
+
+    /// Copies folios.
+    pub fn copy(&self, from: usize, to: usize, len: usize) {
+        check_copy(from, to, len);
+        words::copy(self.words(), from, to, len);
+    }
+
     fn words(&self) -> &[crate::sync::AtomicU64] {
         // SAFETY: mapped while `self` lives and aligned; a word may be shared while it changes.
-        unsafe { std::slice::from_raw_parts(self.base.cast(), self.len / super::words::WORD) }
+        unsafe { std::slice::from_raw_parts(self.base.cast(), self.len / words::WORD) }
     }
+}
+
+fn check_copy(from: usize, to: usize, len: usize) {
+    let whole = [from, to, len].iter().all(|n| n.is_multiple_of(PAGE_SIZE));
+    assert!(whole && len > 0 && from.abs_diff(to) >= len, "a folio is copied to another one");
 }
 
 impl Drop for Arena {

@@ -1,134 +1,142 @@
-//! Copies between the program's own bytes and frames on x86-64, as inline assembly.
+//! Copies into, out of and between frames on x86-64, as inline assembly.
 //!
-//! In Rust's memory model an instruction here stands for relaxed atomic accesses of single bytes:
-//! the processor gives no less (no byte tears, `mov` and string instructions keep their order
-//! with the atomics around them), and the compiler, which sees none of it, assumes no more. *Every*
-//! access to a frame goes through this file, so accesses of different sizes, which the model
-//! forbids to race, never meet.
+//! In Rust's memory model an instruction here stands for relaxed atomic accesses of single bytes.
+//! The processor gives no less: no byte tears, and all but streaming stores keep their order with
+//! the loads and stores around them; those get their fence. The compiler assumes no more, as it
+//! sees none of it. And *every* access to a frame goes through this file, so accesses of
+//! different sizes, which the model forbids to race, never meet.
+//!
+//! Copies are mostly of lines that no cache holds. What counts there is how many misses are on
+//! their way at once, and so how few instructions stand between them: few and wide loads, all
+//! before the first store.
 
 #![allow(unsafe_code)] // The room of frame bytes: see `super`.
 
 use std::arch::asm;
 
-/// Up to this many bytes are moved by single instructions; a string instruction, which takes
-/// some ten nanoseconds to get going, moves more.
-const FEW: usize = 256;
-
-/// The smallest copy between frames that goes around the caches.
-const STREAMED: usize = 64;
-
-/// Reads `into.len()` bytes of a frame.
-///
-/// # Safety
-/// The bytes from `from` on are frame bytes, readable for as long as the call takes.
-#[inline(always)]
-pub(super) unsafe fn load(from: *const u8, into: &mut [u8]) {
-    let (to, len) = (into.as_mut_ptr(), into.len());
-    // SAFETY: `from` is readable for `len` bytes, as the caller promises, and `to` is ours to
-    // write for as many; every `at` below ends at `len` or before.
-    unsafe {
-        match len {
-            0..4 => (0..len).for_each(|at| to.add(at).write(load_u8(from.add(at)))),
-            4..8 => [0, len - 4].into_iter().for_each(|at| {
-                to.add(at).cast::<u32>().write_unaligned(load_u32(from.add(at)));
-            }),
-            8..=FEW => {
-                let word = |at| to.add(at).cast::<u64>().write_unaligned(load_u64(from.add(at)));
-                (0..len / 8).for_each(|i| word(i * 8));
-                if len % 8 != 0 {
-                    word(len - 8);
-                }
-            }
-            _ => string_copy(from, to, len),
-        }
-    }
+/// The load and store of 16 bytes, in the encoding that mixes well with the code around it.
+#[cfg(target_feature = "avx")]
+macro_rules! movups {
+    () => {
+        "vmovups"
+    };
+}
+#[cfg(not(target_feature = "avx"))]
+macro_rules! movups {
+    () => {
+        "movups"
+    };
 }
 
-/// Writes `from` to a frame.
-///
-/// # Safety
-/// The bytes from `to` on are frame bytes, writable for as long as the call takes, and no slice
-/// of them is alive.
-#[inline(always)]
-pub(super) unsafe fn store(from: &[u8], to: *mut u8) {
-    let (from, len) = (from.as_ptr(), from.len());
-    // SAFETY: as in `load`, the other way round. A byte that two words cover is written twice,
-    // with the same value.
-    unsafe {
-        match len {
-            0..4 => (0..len).for_each(|at| store_u8(to.add(at), from.add(at).read())),
-            4..8 => [0, len - 4].into_iter().for_each(|at| {
-                store_u32(to.add(at), from.add(at).cast::<u32>().read_unaligned());
-            }),
-            8..=FEW => {
-                let word = |at| store_u64(to.add(at), from.add(at).cast::<u64>().read_unaligned());
-                (0..len / 8).for_each(|i| word(i * 8));
-                if len % 8 != 0 {
-                    word(len - 8);
-                }
-            }
-            _ => string_copy(from, to, len),
-        }
-    }
-}
-
-/// Writes `len` zeros to a frame.
-///
-/// # Safety
-/// As for [`store`].
-pub(super) unsafe fn zero(to: *mut u8, len: usize) {
-    // SAFETY: `to` is writable for `len` bytes, as the caller promises. The direction flag is
-    // clear wherever Rust code runs.
-    unsafe {
-        asm!("rep stosb", inout("rcx") len => _, inout("rdi") to => _, in("al") 0_u8,
-            options(nostack, preserves_flags));
-    }
-}
-
-/// Copies frames to frames. The destination does not go through the caches: nobody has asked for
-/// the copy yet, and what it would displace is in use.
-///
-/// # Safety
-/// [`load`]'s for `from` and [`store`]'s for `to`; the two do not overlap.
-pub(super) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
-    let whole = len.is_multiple_of(STREAMED) && to.addr().is_multiple_of(STREAMED);
-    if whole && len != 0 && is_x86_feature_detected!("avx512f") {
-        // SAFETY: the caller's promise; the processor has the instructions.
-        unsafe { stream(from, to, len) }
-    } else {
-        // SAFETY: the caller's promise.
-        unsafe { string_copy(from, to, len) }
-    }
-}
-
-/// Copies by non-temporal stores of whole cache lines.
-///
-/// # Safety
-/// As for [`copy`]; `len` is a multiple of 64 above 0, `to` is aligned to 64.
-#[target_feature(enable = "avx512f")]
-unsafe fn stream(from: *const u8, to: *mut u8, len: usize) {
-    // SAFETY: every access lies within `len` of either side. `sfence` orders the streaming
-    // stores before the release that publishes the copy. Registers from 16 up leave no upper
-    // halves behind that would slow older vector code down.
-    unsafe {
+/// Copies the first and the last `$width` bytes of a range, which meet or overlap.
+macro_rules! copy_ends {
+    ($from:expr, $to:expr, $len:expr, $mov:expr, $class:ident, $modifier:literal, $width:literal) => {
         asm!(
-            "2:",
-            "vmovdqu64 zmm16, [{from} + {at}]",
-            "vmovntdq [{to} + {at}], zmm16",
-            "add {at}, 64",
-            "cmp {at}, {len}",
-            "jb 2b",
-            "sfence",
-            from = in(reg) from, to = in(reg) to, len = in(reg) len, at = inout(reg) 0_usize => _,
-            out("xmm16") _, options(nostack),
-        );
+            concat!($mov, " {a", $modifier, "}, [{from}]"),
+            concat!($mov, " {b", $modifier, "}, [{from} + {len} - ", $width, "]"),
+            concat!($mov, " [{to}], {a", $modifier, "}"),
+            concat!($mov, " [{to} + {len} - ", $width, "], {b", $modifier, "}"),
+            from = in(reg) $from, to = in(reg) $to, len = in(reg) $len,
+            a = out($class) _, b = out($class) _, options(nostack, preserves_flags),
+        )
+    };
+}
+
+/// Copies `len` bytes into or out of a frame.
+///
+/// # Safety
+/// - `from` is readable and `to` writable for `len` bytes, and they do not overlap.
+/// - Of the frame bytes that are written no slice is alive; what is not frame bytes is the
+///   caller's own.
+/// - `avx512` is true only where [`has_avx512`] is.
+#[inline(always)]
+pub(super) unsafe fn copy(from: *const u8, to: *mut u8, len: usize, avx512: bool) {
+    // SAFETY: nothing before the start or after `len` is touched, by the bounds of each arm. Where
+    // two moves overlap, a byte is written twice with the same value.
+    unsafe {
+        if len > 64 {
+            if avx512 { copy_lines(from, to, len) } else { copy_string(from, to, len) }
+        } else if len >= 32 {
+            asm!(
+                concat!(movups!(), " {a}, [{from}]"),
+                concat!(movups!(), " {b}, [{from} + 16]"),
+                concat!(movups!(), " {c}, [{from} + {len} - 32]"),
+                concat!(movups!(), " {d}, [{from} + {len} - 16]"),
+                concat!(movups!(), " [{to}], {a}"),
+                concat!(movups!(), " [{to} + 16], {b}"),
+                concat!(movups!(), " [{to} + {len} - 32], {c}"),
+                concat!(movups!(), " [{to} + {len} - 16], {d}"),
+                from = in(reg) from, to = in(reg) to, len = in(reg) len,
+                a = out(xmm_reg) _, b = out(xmm_reg) _, c = out(xmm_reg) _, d = out(xmm_reg) _,
+                options(nostack, preserves_flags),
+            );
+        } else if len >= 16 {
+            copy_ends!(from, to, len, movups!(), xmm_reg, "", 16);
+        } else if len >= 8 {
+            copy_ends!(from, to, len, "mov", reg, "", 8);
+        } else if len >= 4 {
+            copy_ends!(from, to, len, "mov", reg, ":e", 4);
+        } else if len >= 2 {
+            copy_ends!(from, to, len, "mov", reg, ":x", 2);
+        } else if len == 1 {
+            copy_ends!(from, to, len, "mov", reg_byte, "", 1);
+        }
+    }
+}
+
+/// Whether there are registers of 64 bytes, 32 of them, and instructions for parts of these.
+pub(super) fn has_avx512() -> bool {
+    is_x86_feature_detected!("avx512vl") // Which includes "avx512f".
+}
+
+/// Copies 65 bytes or more, by up to four lines at a time. (Registers from 16 up leave no upper
+/// halves behind that would slow narrower code down.)
+///
+/// # Safety
+/// As for [`copy`]; [`has_avx512`] is true.
+#[inline(never)]
+unsafe fn copy_lines(from: *const u8, to: *mut u8, len: usize) {
+    // SAFETY: as in `copy`.
+    unsafe {
+        if len <= 128 {
+            asm!(
+                "vmovdqu64 zmm16, [{from}]",
+                "vmovdqu64 zmm17, [{from} + {len} - 64]",
+                "vmovdqu64 [{to}], zmm16",
+                "vmovdqu64 [{to} + {len} - 64], zmm17",
+                from = in(reg) from, to = in(reg) to, len = in(reg) len,
+                out("xmm16") _, out("xmm17") _, options(nostack, preserves_flags),
+            );
+            return;
+        }
+        let (mut at, end) = (0, len - 128);
+        loop {
+            // The last turn is moved back.
+            let next = end.min(at + 128);
+            asm!(
+                "vmovdqu64 zmm16, [{from} + {at}]",
+                "vmovdqu64 zmm17, [{from} + {at} + 64]",
+                "vmovdqu64 zmm18, [{from} + {next}]",
+                "vmovdqu64 zmm19, [{from} + {next} + 64]",
+                "vmovdqu64 [{to} + {at}], zmm16",
+                "vmovdqu64 [{to} + {at} + 64], zmm17",
+                "vmovdqu64 [{to} + {next}], zmm18",
+                "vmovdqu64 [{to} + {next} + 64], zmm19",
+                from = in(reg) from, to = in(reg) to, at = in(reg) at, next = in(reg) next,
+                out("xmm16") _, out("xmm17") _, out("xmm18") _, out("xmm19") _,
+                options(nostack, preserves_flags),
+            );
+            if next == end {
+                return;
+            }
+            at = end.min(next + 128);
+        }
     }
 }
 
 /// # Safety
-/// `from` is readable and `to` writable for `len` bytes; one of them at least is frame bytes.
-#[inline(always)]
-unsafe fn string_copy(from: *const u8, to: *mut u8, len: usize) {
+/// As for [`copy`].
+unsafe fn copy_string(from: *const u8, to: *mut u8, len: usize) {
     // SAFETY: the caller's promise. The direction flag is clear wherever Rust code runs.
     unsafe {
         asm!("rep movsb", inout("rcx") len => _, inout("rsi") from => _, inout("rdi") to => _,
@@ -136,35 +144,62 @@ unsafe fn string_copy(from: *const u8, to: *mut u8, len: usize) {
     }
 }
 
-/// The single accesses: a load and a store of one width.
-macro_rules! access {
-    ($load:ident, $store:ident, $int:ty, $class:ident, $mov_in:literal, $mov_out:literal) => {
-        /// # Safety
-        /// As for [`load`].
-        #[inline(always)]
-        unsafe fn $load(from: *const u8) -> $int {
-            let value;
-            // SAFETY: the caller's promise.
-            unsafe {
-                asm!($mov_in, value = out($class) value, from = in(reg) from,
-                    options(nostack, preserves_flags, readonly));
-            }
-            value
-        }
-
-        /// # Safety
-        /// As for [`store`].
-        #[inline(always)]
-        unsafe fn $store(to: *mut u8, value: $int) {
-            // SAFETY: the caller's promise.
-            unsafe {
-                asm!($mov_out, value = in($class) value, to = in(reg) to,
-                    options(nostack, preserves_flags));
-            }
-        }
-    };
+/// Writes `len` zeros to a frame.
+///
+/// # Safety
+/// As for [`copy`].
+pub(super) unsafe fn zero(to: *mut u8, len: usize) {
+    // SAFETY: the caller's promise. The direction flag is clear wherever Rust code runs.
+    unsafe {
+        asm!("rep stosb", inout("rcx") len => _, inout("rdi") to => _, in("al") 0_u8,
+            options(nostack, preserves_flags));
+    }
 }
 
-access!(load_u64, store_u64, u64, reg, "mov {value}, [{from}]", "mov [{to}], {value}");
-access!(load_u32, store_u32, u32, reg, "mov {value:e}, [{from}]", "mov [{to}], {value:e}");
-access!(load_u8, store_u8, u8, reg_byte, "mov {value}, [{from}]", "mov [{to}], {value}");
+/// Copies frames to frames past the caches: nobody has asked for the copy yet, and what it would
+/// displace is in use. It also saves reading the destination first. Ends with a fence, so that a
+/// later release publishes the copy.
+///
+/// # Safety
+/// As for [`copy`]; `to` is aligned to 64, and `len` a multiple of 64 above 0.
+pub(super) unsafe fn stream(from: *const u8, to: *mut u8, len: usize, avx512: bool) {
+    // SAFETY: the caller's promise; every access lies within `len`.
+    unsafe {
+        if avx512 {
+            // A whole line per store goes out at once. Two loads per line, because the processor's
+            // own prefetching gets going sooner that way.
+            asm!(
+                "2:",
+                "vmovdqu64 ymm16, [{from} + {at}]",
+                "vmovdqu64 ymm17, [{from} + {at} + 32]",
+                "vinserti64x4 zmm16, zmm16, ymm17, 1",
+                "vmovntdq [{to} + {at}], zmm16",
+                "add {at}, 64",
+                "cmp {at}, {len}",
+                "jb 2b",
+                "sfence",
+                from = in(reg) from, to = in(reg) to, len = in(reg) len,
+                at = inout(reg) 0_usize => _, out("xmm16") _, out("xmm17") _, options(nostack),
+            );
+        } else {
+            asm!(
+                "2:",
+                "movups xmm0, [{from} + {at}]",
+                "movups xmm1, [{from} + {at} + 16]",
+                "movups xmm2, [{from} + {at} + 32]",
+                "movups xmm3, [{from} + {at} + 48]",
+                "movntps [{to} + {at}], xmm0",
+                "movntps [{to} + {at} + 16], xmm1",
+                "movntps [{to} + {at} + 32], xmm2",
+                "movntps [{to} + {at} + 48], xmm3",
+                "add {at}, 64",
+                "cmp {at}, {len}",
+                "jb 2b",
+                "sfence",
+                from = in(reg) from, to = in(reg) to, len = in(reg) len,
+                at = inout(reg) 0_usize => _,
+                out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _, options(nostack),
+            );
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Tests of the whole array; those of interleavings are in `model`.
+
+pub(crate) mod check;
+#[cfg(not(refolio_loom))]
+mod oracle;
+#[cfg(not(refolio_loom))]
+mod stress;
