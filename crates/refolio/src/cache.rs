@@ -20,6 +20,7 @@ use crate::truncate;
 use crate::units::{MAX_ORDER, NodeId};
 use crate::view::View;
 use crate::writeback::{self, Patience};
+use refolio_xarray::Mark;
 
 #[cfg(refolio_loom)]
 pub(crate) use crate::builder::assemble;
@@ -57,26 +58,33 @@ impl Inner {
 
     /// A handle or a view is gone. With the last one go the pages, after they were written back.
     pub fn leave(&self, mapping: &Arc<Mapping>) {
-        if !self.core.mappings.close(mapping) {
-            return;
+        if self.core.mappings.close(mapping) {
+            retire(&self.core, mapping);
         }
-        let core = &self.core;
-        let written = writeback::write_range(core, mapping, 0..u64::MAX, Patience::Wait)
-            .and_then(|_| writeback::wait_range(core, mapping, 0..u64::MAX));
-        if let Err(error) = written {
-            // The pages stay, dirty: whoever opens the file again finds them, and the error.
-            tracing::error!(%error, "a file was closed before its pages could be written back");
-            return;
-        }
-        let resize = mapping.resize.write();
-        // Relaxed: opened again meanwhile? Then the pages are wanted.
-        let wanted = mapping.users.load(Relaxed) > 0;
-        if !wanted && let Err(error) = truncate::take_out(core, mapping, 0..u64::MAX) {
-            tracing::error!(%error, "the pages of a closed file stay cached");
-        }
-        drop(resize);
-        core.mappings.forget(mapping);
     }
+}
+
+/// Writes back, drops and forgets the pages of a file that nobody has open. Where that fails the
+/// pages stay, dirty: whoever opens the file again finds them, and the error; and the housekeeper
+/// tries again.
+#[doc(alias = "evict_inode")]
+pub(crate) fn retire(core: &Core, mapping: &Arc<Mapping>) {
+    let written = writeback::write_range(core, mapping, 0..u64::MAX, Patience::Wait)
+        .and_then(|_| writeback::wait_range(core, mapping, 0..u64::MAX));
+    if let Err(error) = written {
+        tracing::error!(%error, "a file was closed before its pages could be written back");
+        return;
+    }
+    let resize = mapping.resize.write();
+    // Opened again meanwhile? Then the pages are wanted. And what was written then, by a handle that
+    // is gone again, is written back by whoever closed that one. Relaxed: the registry's lock orders
+    // the count, and a handle that is opened from here on waits for `resize` before it writes.
+    let wanted = mapping.users.load(Relaxed) > 0 || mapping.pages.lock().any_marked(Mark::Dirty);
+    if !wanted && let Err(error) = truncate::take_out(core, mapping, 0..u64::MAX) {
+        tracing::error!(%error, "the pages of a closed file stay cached");
+    }
+    drop(resize);
+    core.mappings.forget(mapping);
 }
 
 /// A page cache whose pages can be moved while they are in use.
@@ -158,15 +166,16 @@ impl Cache {
     ) -> Result<File> {
         if options.order > MAX_ORDER {
             let order = options.order;
-            return Err(Error::Invalid(format!("order {order}: folios go up to order {MAX_ORDER}")));
+            return Err(Error::Invalid(format!(
+                "order {order}: folios go up to order {MAX_ORDER}"
+            )));
         }
         let failed = |source| Error::Io { doing: "opening", name: store.name(), source };
         let len = store.len().map_err(failed)?;
         let writable = !options.read_only;
         let made = store.clone();
-        let mapping = self.core().mappings.open(file, |id| {
-            Mapping::new(id, made, len, options.order, file)
-        });
+        let mapping =
+            self.core().mappings.open(file, |id| Mapping::new(id, made, len, options.order, file));
         if writable {
             mapping.open_for_writing(store);
         }
@@ -181,7 +190,9 @@ impl Cache {
     #[doc(alias = "MAP_ANONYMOUS")]
     pub fn anonymous(&self, pages: u64, order: u32) -> Result<View> {
         if order > MAX_ORDER {
-            return Err(Error::Invalid(format!("order {order}: folios go up to order {MAX_ORDER}")));
+            return Err(Error::Invalid(format!(
+                "order {order}: folios go up to order {MAX_ORDER}"
+            )));
         }
         let table = (pages > 0).then(|| Table::new(pages, table::Backing::Anonymous { order }));
         let table = table.flatten().ok_or_else(|| {

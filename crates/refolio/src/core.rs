@@ -184,7 +184,13 @@ impl Core {
     }
 
     /// A new folio on one node, locked, that leaves `keep` frames free there.
-    pub fn alloc_on(&self, node: &Node, order: u32, keep: u32, flags: &[Flag]) -> Option<Fresh<'_>> {
+    pub fn alloc_on(
+        &self,
+        node: &Node,
+        order: u32,
+        keep: u32,
+        flags: &[Flag],
+    ) -> Option<Fresh<'_>> {
         let frame = node.alloc(order, keep)?;
         let folio = self.folio(frame);
         folio.claim(order, flags);
@@ -229,7 +235,8 @@ impl Core {
     pub fn wait(&self, obstacle: Obstacle, deadline: Option<Instant>) -> Result<bool> {
         let Obstacle { frame, why, seen } = obstacle;
         let (pins, guards) = holder::mine();
-        let state = &self.folio(frame).state;
+        let folio = self.folio(frame);
+        let state = &folio.state;
         let guarded = |now: Snapshot| guards > 0 && now.has(Flag::GUARDED);
         let blocked = |now: Snapshot| {
             !guarded(now)
@@ -237,7 +244,8 @@ impl Core {
                 && match why {
                     Why::Locked => now.has(Flag::LOCKED),
                     Why::Writeback => now.has(Flag::WRITEBACK),
-                    Why::References => now.references() >= seen.references().max(1),
+                    // What the cache itself holds changes under the folio lock, and unlocking wakes.
+                    Why::References => now.references() > folio.expected_references(),
                     Why::Isolated => now.references() > 0 && !now.has(Flag::ON_LRU),
                     Why::Frozen => now.references() == 0 && now.has(Flag::LOCKED),
                     Why::SlotChanged => false,

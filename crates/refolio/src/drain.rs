@@ -11,7 +11,7 @@ use crate::migrate::Place;
 use crate::node::Node;
 use crate::passes::{self, Migrate};
 use crate::reclaim;
-use crate::report::{Outcome, Owner, PageOutcome, Report};
+use crate::report::{Kind, Outcome, Owner, PageOutcome, Report};
 use crate::units::{FrameNo, NodeId};
 
 /// How often pages are looked for: what was being allocated when the node went out of use shows up
@@ -42,25 +42,30 @@ pub(crate) fn drain(core: &Core, node: NodeId, how: &Migrate<'_>) -> Result<Repo
         if source.nr_free_pages() == source.frames {
             break;
         }
-        report.outcomes.retain(|page| {
-            matches!(page.outcome, Outcome::Moved { .. } | Outcome::Gone)
-        });
+        report
+            .outcomes
+            .retain(|page| matches!(page.outcome, Outcome::Moved { .. } | Outcome::Gone));
         let mut places = places_on(core, source);
-        for other in &others {
-            let mut moved = passes::migrate(core, &places, other, how);
-            places = std::mem::take(&mut places)
-                .into_iter()
-                .zip(&moved.outcomes)
-                .filter(|(_, page)| page.outcome == Outcome::NoMemory)
-                .map(|(place, _)| place)
-                .collect();
-            if !std::ptr::eq(*other, others[others.len() - 1]) {
-                moved.outcomes.retain(|page| page.outcome != Outcome::NoMemory);
+        for (at, other) in others.iter().enumerate() {
+            let last = at + 1 == others.len();
+            let moved = passes::migrate(core, &places, other, how);
+            let mut homeless = Vec::new();
+            for (place, mut page) in places.into_iter().zip(moved.outcomes) {
+                if page.outcome == Outcome::NoMemory {
+                    if !last {
+                        homeless.push(place);
+                        continue;
+                    }
+                    if evict(core, &place) {
+                        page.outcome = Outcome::Gone;
+                    }
+                }
+                report.outcomes.push(page);
             }
-            report.outcomes.append(&mut moved.outcomes);
+            places = homeless;
         }
-        evict(core, &places, &mut report);
     }
+    report.outcomes.extend(orphans(core, source));
     if source.nr_free_pages() == source.frames {
         // A failure only means that the memory stays with us for now.
         if let Err(error) = core.frames.discard(source.first, source.frames) {
@@ -71,19 +76,26 @@ pub(crate) fn drain(core: &Core, node: NodeId, how: &Migrate<'_>) -> Result<Repo
     Ok(report)
 }
 
-/// Evicts what found no room elsewhere; its outcome is that it is gone.
-fn evict(core: &Core, places: &[Place], report: &mut Report) {
-    for place in places {
-        let (Place::File(mapping, index), Some(frame)) = (place, place.folio()) else { continue };
-        if reclaim::evict(core, mapping, *index, frame) == 0 {
-            continue;
+/// Evicts what found no room elsewhere; whether it went.
+fn evict(core: &Core, place: &Place) -> bool {
+    match (place, place.folio()) {
+        (Place::File(mapping, index), Some(frame)) => {
+            reclaim::evict(core, mapping, *index, frame) > 0
         }
-        let owner = Owner::File { file: mapping.id, index: *index };
-        let of_page = |page: &&mut PageOutcome| {
-            page.owner == owner && page.outcome == Outcome::NoMemory
-        };
-        if let Some(page) = report.outcomes.iter_mut().find(of_page) {
-            page.outcome = Outcome::Gone;
-        }
+        _ => false,
     }
+}
+
+/// Folios that left their file or their view, but not their holders: nothing can move them.
+fn orphans(core: &Core, node: &Node) -> Vec<PageOutcome> {
+    let frames = (node.first.0..node.first.0 + node.frames).map(FrameNo);
+    let held = frames.filter(|frame| core.folio(*frame).state.load().references() > 0);
+    let orphaned = held.filter(|frame| reclaim::place_of(core, *frame).is_none());
+    let busy = orphaned.map(|frame| PageOutcome {
+        owner: Owner::Orphan,
+        kind: Kind::FileClean,
+        order: core.folio(frame).order(),
+        outcome: Outcome::Busy { holders: core.holders(frame) },
+    });
+    busy.collect()
 }

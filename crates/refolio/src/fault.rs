@@ -162,8 +162,8 @@ fn read(core: &Core, mapping: &Mapping, fresh: &Fresh<'_>, base: PageIndex) -> R
         let offset = base.offset() + done as u64;
         let failed = |source| Error::Io { doing: "reading", name: mapping.store().name(), source };
         match mapping.store().read(offset, &mut bytes.part(done..wanted)).map_err(failed)? {
-            // Truncated meanwhile through the cache? Then nobody will look at these bytes.
-            0 if mapping.stored() < stored => break,
+            // Being truncated through the cache? Then nobody will look at these bytes.
+            0 if offset >= mapping.reach() => break,
             0 => {
                 let name = mapping.store().name();
                 return Err(Error::Shrunk { name, offset, len_bytes: stored });
@@ -419,4 +419,3 @@ fn copy_on_write(core: &Core, table: &Arc<Table>, at: Vpn, mapped: Mapped) -> Re
     }
     Ok(())
 }
-

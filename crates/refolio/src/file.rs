@@ -188,7 +188,12 @@ impl File {
             let zeros = [0; PAGE_SIZE];
             let len = to.saturating_sub(from).min(page) as usize;
             pieces(from, len).try_for_each(|(_, _, part)| {
-                write::to_file(self.core(), &self.mapping, &zeros[part.clone()], from + part.start as u64)
+                write::to_file(
+                    self.core(),
+                    &self.mapping,
+                    &zeros[part.clone()],
+                    from + part.start as u64,
+                )
             })
         };
         if first > last || first >= end {

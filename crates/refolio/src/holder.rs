@@ -9,10 +9,11 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::marker::PhantomData;
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::sync::plain::{AtomicU32, AtomicU64, Mutex, lock};
+use crate::sync::plain::{AtomicU32, AtomicU64, Mutex, MutexGuard, lock};
 use crate::sync::{Acquire, Relaxed, Release, thread_local};
 use crate::units::FrameNo;
 
@@ -171,7 +172,8 @@ fn now_ms() -> u64 {
 pub(crate) struct Hold {
     kind: HolderKind,
     record: Option<&'static Record>,
-    _stays: std::marker::PhantomData<*const ()>,
+    /// Not Send, but Sync: others may use the page through a reference to its holder.
+    _stays: PhantomData<MutexGuard<'static, ()>>,
 }
 
 impl Hold {
@@ -198,7 +200,7 @@ impl Hold {
             free.key.store(held.key(), Release);
             Some(free)
         });
-        Self { kind, record, _stays: std::marker::PhantomData }
+        Self { kind, record, _stays: PhantomData }
     }
 }
 

@@ -3,8 +3,10 @@
 
 use std::time::{Duration, Instant};
 
+use crate::cache;
 use crate::core::{Core, Wanted};
 use crate::reclaim;
+use crate::sync::Relaxed;
 use crate::writeback::{self, Patience};
 
 /// Keeps house until it is told to stop.
@@ -49,6 +51,11 @@ fn write_back(core: &Core) {
         return;
     }
     for mapping in core.mappings.all() {
+        // Relaxed: a handle that is being opened finds its pages, written back or not.
+        if mapping.users.load(Relaxed) == 0 {
+            cache::retire(core, &mapping);
+            continue;
+        }
         // A failure is recorded for `sync`, and the pages stay dirty.
         if let Err(error) = writeback::write_range(core, &mapping, 0..u64::MAX, Patience::Skip) {
             tracing::warn!(%error, "background writeback");

@@ -54,6 +54,9 @@ pub mod protocol {}
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
+#[cfg(all(test, refolio_loom))]
+mod model;
+
 pub use builder::{CacheBuilder, NodeOptions, OpenOptions};
 pub use cache::Cache;
 pub use core::Why;

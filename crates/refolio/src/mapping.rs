@@ -42,8 +42,7 @@ pub(crate) struct Mapping {
     /// Bytes in the file, as its readers see it.
     #[doc(alias = "i_size")]
     len: AtomicU64,
-    /// Bytes up to which pages may be cached: the length, or where a write that is making the file
-    /// longer will end.
+    /// Bytes up to which pages may be cached: the length, or what it is about to be.
     reach: AtomicU64,
     /// Bytes that the store is known to have: what lies beyond was never written there.
     stored: AtomicU64,

@@ -262,8 +262,7 @@ impl<'c> Passes<'_, 'c> {
     fn no_memory_from(&mut self, pending: &mut Vec<Pending>) {
         for page in pending.drain(..) {
             let here = self.places[page.place].folio().is_some_and(|f| self.moving.to.has(f));
-            self.report[page.place].outcome =
-                if here { Outcome::Here } else { Outcome::NoMemory };
+            self.report[page.place].outcome = if here { Outcome::Here } else { Outcome::NoMemory };
         }
     }
 

@@ -77,9 +77,9 @@ pub(crate) fn alloc<'c>(core: &'c Core, order: u32, flags: &[Flag]) -> Result<Fr
 /// Makes room if there is none, for whoever is about to take a lock under which reclaim could not
 /// write his file back.
 pub(crate) fn have_room(core: &Core) {
-    let mut usable = core.nodes.iter().filter(|node| !node.is_offline());
-    if usable.all(|node| node.nr_free_pages() <= node.marks.min + 1)
-        && let Some(node) = core.nodes.iter().find(|node| !node.is_offline())
+    // The node that `alloc` asks first: found full, it would be reclaimed in vain.
+    if let Some(node) = core.nodes.iter().find(|node| !node.is_offline())
+        && node.nr_free_pages() <= node.marks.min + 1
     {
         make_room(core, node, 0, BATCH as u32);
     }
@@ -145,13 +145,12 @@ fn discard(core: &Core, node: &Node, frame: FrameNo) -> u32 {
 /// Where a folio is known, if it still is.
 pub(crate) fn place_of(core: &Core, frame: FrameNo) -> Option<Place> {
     match core.folio(frame).identity() {
-        Some(identity) => {
-            Some(Place::File(core.mappings.get(identity.mapping)?, identity.index))
-        }
+        Some(identity) => Some(Place::File(core.mappings.get(identity.mapping)?, identity.index)),
         None => {
             let site = core.tables.rmap.first(frame)?;
             let mut at = (0..core.folio(frame).pages()).map(|page| site.at(page));
-            let at = at.find(|at| site.table.load(*at).mapped().is_some_and(|m| m.folio == frame))?;
+            let at =
+                at.find(|at| site.table.load(*at).mapped().is_some_and(|m| m.folio == frame))?;
             Some(Place::Table(site.table, at))
         }
     }
@@ -159,12 +158,7 @@ pub(crate) fn place_of(core: &Core, frame: FrameNo) -> Option<Place> {
 
 /// Evicts one folio of a file, if it is `frame`; how many frames that freed. A dirty one is written
 /// back first, with those around it.
-pub(crate) fn evict(
-    core: &Core,
-    mapping: &Arc<Mapping>,
-    index: PageIndex,
-    frame: FrameNo,
-) -> u32 {
+pub(crate) fn evict(core: &Core, mapping: &Arc<Mapping>, index: PageIndex, frame: FrameNo) -> u32 {
     if core.folio(frame).state.load().has(Flag::DIRTY) {
         let around = index.0..index.0.saturating_add(WRITE_AROUND);
         // A failure is recorded for `sync`; the page stays dirty, and here.

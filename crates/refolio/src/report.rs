@@ -23,6 +23,8 @@ pub enum Owner {
         /// The page of its view.
         page: Vpn,
     },
+    /// Nobody's any more: its file was truncated, but somebody holds it still.
+    Orphan,
 }
 
 /// What kind of page it is.

@@ -56,9 +56,13 @@ pub(crate) fn set_len(core: &Core, mapping: &Arc<Mapping>, len_bytes: u64) -> Re
 fn shorten(core: &Core, mapping: &Arc<Mapping>, len_bytes: u64) -> Result<()> {
     let first = PageIndex::of_offset(len_bytes);
     writeback::wait_range(core, mapping, first.0..u64::MAX)?;
-    mapping.store().set_len(len_bytes).map_err(failed(mapping, "shortening"))?;
-    mapping.set_stored(len_bytes);
+    // A fill that finds the store shorter than it should be must know why.
     mapping.set_reach(len_bytes);
+    if let Err(error) = mapping.store().set_len(len_bytes) {
+        mapping.set_reach(mapping.len());
+        return Err(failed(mapping, "shortening")(error));
+    }
+    mapping.set_stored(len_bytes);
     mapping.set_len(len_bytes);
     take_out(core, mapping, PageIndex::count(len_bytes)..u64::MAX)
 }

@@ -39,10 +39,7 @@ pub(crate) struct Exclusive<'c> {
 
 impl<'c> Exclusive<'c> {
     /// Freezes a folio whose lock the caller has, if nobody else uses it.
-    pub fn freeze(
-        lock: FolioLock<'c>,
-        folio: FolioRef<'c>,
-    ) -> std::result::Result<Self, Obstacle> {
+    pub fn freeze(lock: FolioLock<'c>, folio: FolioRef<'c>) -> std::result::Result<Self, Obstacle> {
         let descriptor = folio.folio();
         if descriptor.state.load().has(Flag::WRITEBACK) && !broken("write-ignores-writeback") {
             return Err(folio.core.obstacle(folio.frame, Why::Writeback));
@@ -222,25 +219,21 @@ fn write_new(core: &Core, mapping: &Arc<Mapping>, index: PageIndex, from: &[u8])
 /// # Errors
 /// As [`fault::page`]; what was written before the failure stays written.
 #[doc(alias = "generic_perform_write")]
-pub(crate) fn to_file(
-    core: &Core,
-    mapping: &Arc<Mapping>,
-    from: &[u8],
-    offset: u64,
-) -> Result<()> {
+pub(crate) fn to_file(core: &Core, mapping: &Arc<Mapping>, from: &[u8], offset: u64) -> Result<()> {
     let mut starved = 0;
     for (index, within, part) in units::pieces(offset, from.len()) {
         let bytes = &from[part];
         loop {
             let end = index.offset() + (within + bytes.len()) as u64;
-            let resize = mapping.resize.read();
-            let attempt = if end <= mapping.len() {
-                try_in_page(core, mapping, index, within, bytes)
-            } else {
-                drop(resize);
+            // The lock is given back before anything is waited for.
+            let inside = {
+                let _resize = mapping.resize.read();
+                (end <= mapping.len()).then(|| try_in_page(core, mapping, index, within, bytes))
+            };
+            let attempt = inside.unwrap_or_else(|| {
                 reclaim::have_room(core);
                 try_extend(core, mapping, index, within, bytes)
-            };
+            });
             match attempt {
                 Ok(Ok(())) => break,
                 Ok(Err(obstacle)) => drop(core.wait(obstacle, None)?),

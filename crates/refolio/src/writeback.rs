@@ -105,6 +105,11 @@ pub(crate) fn write_range(
                 run.push(page);
             }
             Begun::Clean => next = index.0.saturating_add(1),
+            Begun::Poisoned => {
+                failed.get_or_insert(Error::Poisoned { index });
+                next = index.0.saturating_add(1);
+            }
+            Begun::Resizing => break,
             Begun::Blocked(obstacle) => {
                 if !run.is_empty() {
                     // What is marked goes first: nobody may wait for us meanwhile.
@@ -141,6 +146,10 @@ enum Begun<'c> {
     Page(Page<'c>),
     /// Nothing to do any more.
     Clean,
+    /// The length of the file is being changed, and we do not wait for that: nothing can be begun.
+    Resizing,
+    /// Its bytes are not to be trusted: they are not written, and it stays dirty.
+    Poisoned,
     Blocked(Obstacle),
 }
 
@@ -157,7 +166,7 @@ fn begin<'c>(
         Patience::Wait => Some(mapping.resize.read()),
         Patience::Skip => mapping.resize.try_read(),
     };
-    let Some(_resize) = resize else { return Begun::Clean };
+    let Some(_resize) = resize else { return Begun::Resizing };
     let (folio, base) = match core.lookup(mapping, index) {
         Found::Folio(folio, base) => (folio, base),
         Found::Blocked(obstacle) => return Begun::Blocked(obstacle),
@@ -174,6 +183,9 @@ fn begin<'c>(
     let state = descriptor.state.load();
     if !descriptor.is(mapping.id, base) || !state.has(Flag::DIRTY) {
         return Begun::Clean;
+    }
+    if state.has(Flag::POISONED) {
+        return Begun::Poisoned;
     }
     if state.has(Flag::WRITEBACK) {
         let obstacle = core.obstacle(folio.frame, Why::Writeback);

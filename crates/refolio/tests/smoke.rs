@@ -49,3 +49,27 @@ fn migrate_back_and_forth() {
     assert_eq!(r.left().count(), 0);
     println!("{:?}", cache.nodes());
 }
+
+#[test]
+fn a_drain_names_who_holds_what_stays_even_an_orphan() {
+    let cache = cache(1 << 20);
+    let file = cache.open_store(MemStore::with_bytes(vec![1; 5 * PAGE_SIZE]), &OpenOptions::new()).unwrap();
+    file.load(0..5).unwrap();
+    let pin = file.page(PageIndex(3)).unwrap();
+    let orphan = file.page(PageIndex(4)).unwrap();
+    file.set_len(4 * PAGE_SIZE as u64).unwrap();
+    let report = cache.drain(NodeId(0), &Migrate::new()).unwrap();
+    assert_eq!(report.counts().moved, 3);
+    let left: Vec<_> = report.left().collect();
+    assert_eq!(left.len(), 2, "{left:?}");
+    assert!(left.iter().any(|page| page.owner == Owner::Orphan));
+    for page in left {
+        assert!(page.outcome.to_string().contains("tests/smoke.rs"), "{}", page.outcome);
+    }
+    assert_eq!(&orphan[..], &[1; PAGE_SIZE]);
+    drop((pin, orphan));
+    let report = cache.drain(NodeId(0), &Migrate::new()).unwrap();
+    assert_eq!(report.left().count(), 0);
+    let node = &cache.nodes()[0];
+    assert_eq!(node.nr_free_pages, node.frames);
+}

@@ -175,6 +175,7 @@ impl<'a> Locked<'a> {
 
         let slots = position.offset..position.offset + node.span(old);
         self.split_slots(node, slots, old, marks, &mut pieces);
+        self.shrink();
         true
     }
 

@@ -131,7 +131,7 @@ impl<'a> Locked<'a> {
 
     /// Takes roots away that have nothing but their first slot.
     #[doc(alias = "xas_shrink")]
-    fn shrink(&mut self) {
+    pub(crate) fn shrink(&mut self) {
         while let Some(root) = self.root()
             && root.present() == 1
         {

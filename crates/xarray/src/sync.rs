@@ -123,6 +123,26 @@ pub fn without<R>(protection: Option<&'static str>, model: impl FnOnce() -> R) -
     model()
 }
 
+/// Notes, for the model that runs, that its search came here. In a program it compiles to nothing.
+#[inline(always)]
+pub fn reached(_place: &'static str) {
+    #[cfg(refolio_loom)]
+    REACHED.with_borrow_mut(|places| *places.entry(_place).or_default() += 1);
+}
+
+#[cfg(refolio_loom)]
+std::thread_local!(static REACHED: std::cell::RefCell<Reached> = const { std::cell::RefCell::new(Reached::new()) });
+
+/// How often the search came to each place.
+#[cfg(refolio_loom)]
+pub type Reached = std::collections::BTreeMap<&'static str, u64>;
+
+/// Where the search came since this was asked last.
+#[cfg(refolio_loom)]
+pub fn take_reached() -> Reached {
+    REACHED.take()
+}
+
 #[cfg(refolio_loom)]
 pub use loom::thread_local;
 #[cfg(not(refolio_loom))]

@@ -14,7 +14,7 @@
 
 pub(crate) mod state;
 
-use crate::sync::{AtomicU32, AtomicU64, Relaxed};
+use crate::sync::{Acquire, AtomicU32, AtomicU64, Relaxed, Release, broken};
 use crate::units::{FrameNo, PageIndex, pages};
 use crate::wait::Waits;
 use state::{Flag, Snapshot, State};
@@ -58,12 +58,17 @@ impl Folio {
         }
     }
 
-    // Relaxed throughout: the word's transitions publish these fields (see the head of the file).
+    // Relaxed, where nothing else is said: the word's transitions publish these fields (see the head
+    // of the file).
 
     /// Whether this is the folio of `mapping` that begins at `index`.
     #[inline]
     pub fn is(&self, mapping: u32, index: PageIndex) -> bool {
-        self.mapping.load(Relaxed) == mapping && self.index.load(Relaxed) == index.0
+        // Acquire: pairs with the Release in `set_identity`. Whoever comes late, with the frame in
+        // hand from an earlier life, must not read the new file beside the old index. (That the
+        // earlier life's file is not seen any more follows from the word: its clearing came before
+        // the Release of a transition that the caller's own one reads from or after.)
+        self.mapping.load(Acquire) == mapping && self.index.load(Relaxed) == index.0
     }
 
     /// The file and the index; None for anonymous folios, and for those taken out of their file.
@@ -76,7 +81,9 @@ impl Folio {
     /// Gives the folio its place in a file: before it is published there.
     pub fn set_identity(&self, identity: Identity) {
         self.index.store(identity.index.0, Relaxed);
-        self.mapping.store(identity.mapping, Relaxed);
+        // Release: see `is`.
+        let order = if broken("identity-relaxed") { Relaxed } else { Release };
+        self.mapping.store(identity.mapping, order);
     }
 
     /// The folio is of no file any more.

@@ -372,9 +372,10 @@ impl State {
     /// source, whose bytes are nobody's any more.
     #[doc(alias = "folio_migrate_flags")]
     pub fn inherit(&self, source: &State) {
-        // Relaxed: the store into the mapping and `unfreeze` publish both words.
+        // Relaxed: `unfreeze` publishes the source's word.
         let flags = source.0.fetch_and(!(Flag::MOVES & !Flag::ANON.0 & !Flag::UPTODATE.0), Relaxed);
-        self.0.fetch_or(flags & Flag::MOVES, Relaxed);
+        // Release: as `mark_uptodate`.
+        self.0.fetch_or(flags & Flag::MOVES, Release);
     }
 
     fn clear(&self, flag: Flag, order: crate::sync::Ordering) -> Wake {

@@ -239,13 +239,14 @@ proptest! {
             compare(&array, &oracle, index);
         }
         let mut found = Vec::new();
-        while let Some((base, entry)) = array.lock().next(0) {
+        let mut locked = array.lock();
+        while let Some((base, entry)) = locked.next(0) {
             found.push((base, entry));
-            array.lock().erase(base);
+            locked.erase(base);
         }
         let expected: Vec<_> = oracle.0.iter().map(|(&base, known)| (base, known.entry)).collect();
         prop_assert_eq!(found, expected);
-        array.lock().check();
+        locked.check();
         prop_assert_eq!(array.node_count(), 0);
     }
 }
