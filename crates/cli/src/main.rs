@@ -20,15 +20,19 @@ fn main() -> ExitCode {
         Ok(command) => command,
         Err(error) => return refuse(&error),
     };
-    let ended = match &command.verb {
+    // A panic has told its story by then; the exit code must be one that the help text knows.
+    let ended = std::panic::catch_unwind(|| match &command.verb {
         Verb::Migrate(args) => cmd::migrate::run(args),
         Verb::Explain(args) => cmd::explain::run(args),
-    };
-    let exit = ended.unwrap_or_else(|failure| {
-        signal::tell(&format!("refolio: {failure}"));
-        failure.exit
     });
-    exit.into()
+    match ended {
+        Ok(Ok(exit)) => exit.into(),
+        Ok(Err(failure)) => {
+            signal::tell(&format!("refolio: {failure}"));
+            failure.exit.into()
+        }
+        Err(_) => Exit::Differs.into(),
+    }
 }
 
 /// Help and version are no errors; a value that makes no sense is told in one line.

@@ -23,12 +23,17 @@ pub fn listen() -> Result<(), Failure> {
             tell("\nstopping: what has been done is checked first (Ctrl-C again quits at once)");
             return;
         }
-        if let Some(folder) = folder().take() {
-            let _ = std::fs::remove_dir_all(folder);
-        }
-        std::process::exit(Exit::Interrupted as i32);
+        quit(Exit::Interrupted);
     })
     .map_err(|error| Failure::broken("listening for Ctrl-C", error))
+}
+
+/// Ends the program here and now; the temporary folder goes with it.
+pub fn quit(exit: Exit) -> ! {
+    if let Some(folder) = folder().take() {
+        let _ = std::fs::remove_dir_all(folder);
+    }
+    std::process::exit(exit as i32)
 }
 
 /// Whether the command must stop at its next safe point.

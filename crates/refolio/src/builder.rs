@@ -146,8 +146,8 @@ impl CacheBuilder {
     /// Makes the cache.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for fewer than two nodes, or one that is too small; [`Error::Reserve`] when
-    /// the memory cannot be had.
+    /// [`Error::Invalid`] for fewer than two nodes, or one that is too small; [`Error::Reserve`]
+    /// when the memory cannot be had.
     pub fn build(self) -> Result<Cache> {
         if self.nodes.len() < 2 || self.nodes.len() > 255 {
             let n = self.nodes.len();

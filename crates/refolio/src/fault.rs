@@ -68,6 +68,9 @@ fn fill<'c>(
 ) -> Result<Option<(FolioRef<'c>, PageIndex)>> {
     let Some((fresh, base)) = insert(core, mapping, index)? else { return Ok(None) };
     core.events.pgmajfault.add(fresh.folio.folio().pages());
+    if broken("uptodate-before-bytes") {
+        fresh.folio.folio().state.mark_uptodate();
+    }
     match read(core, mapping, &fresh, base) {
         Ok(()) => Ok(Some((show(core, fresh), base))),
         Err(error) => {

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use crate::core::{Core, Obstacle, Why};
 use crate::error::{Error, Result};
+use crate::folio::Identity;
 use crate::folio::state::Flag;
 use crate::migrate::{Form, Move, Place, Stop};
 use crate::node::Node;
@@ -199,15 +200,15 @@ impl<'c> Passes<'_, 'c> {
         while !pending.is_empty() {
             let rest = pending.split_off(pending.len().min(self.how.batch));
             let batch = std::mem::replace(&mut pending, rest);
-            if !self.batch(batch) {
-                self.no_memory_from(&mut pending);
+            if let Some(order) = self.batch(batch) {
+                self.no_memory_for(order, &mut pending);
             }
         }
         self.pending.sort_by_key(|page| page.place);
     }
 
-    /// One batch; false when the target node has no room, and none can be made.
-    fn batch(&mut self, batch: Vec<Pending>) -> bool {
+    /// One batch; an order for which the target node has no room, and none can be made.
+    fn batch(&mut self, batch: Vec<Pending>) -> Option<u32> {
         let mut out_of_memory = None;
         let mut prepared = Vec::with_capacity(batch.len());
         for page in batch {
@@ -241,26 +242,29 @@ impl<'c> Passes<'_, 'c> {
                 Err(stop) => self.stopped(place, stop),
             }
         }
-        match out_of_memory {
-            None => true,
-            Some(place) => self.make_room(place),
-        }
+        out_of_memory.and_then(|place| self.make_room(place))
     }
 
-    /// Nothing is held here: room on the target can be made by reclaim. False when it cannot.
-    fn make_room(&mut self, place: usize) -> bool {
-        let pages = 1u32 << self.report[place].order;
+    /// Nothing is held here: room on the target can be made by reclaim. The order when it cannot.
+    fn make_room(&mut self, place: usize) -> Option<u32> {
+        let order = self.report[place].order;
         let made = self.how.mode != Mode::Async
-            && reclaim::make_room(self.core, self.moving.to, self.report[place].order, pages);
-        if !made {
-            let mut pending = std::mem::take(&mut self.pending);
-            self.no_memory_from(&mut pending);
+            && reclaim::make_room(self.core, self.moving.to, order, 1 << order);
+        if made {
+            return None;
         }
-        made
+        let mut pending = std::mem::take(&mut self.pending);
+        self.no_memory_for(order, &mut pending);
+        self.pending = pending;
+        Some(order)
     }
 
-    fn no_memory_from(&mut self, pending: &mut Vec<Pending>) {
-        for page in pending.drain(..) {
+    /// There is no room for folios of this order. Smaller ones may fit still, and stay pending.
+    fn no_memory_for(&mut self, order: u32, pending: &mut Vec<Pending>) {
+        let (homeless, smaller): (Vec<_>, _) =
+            pending.drain(..).partition(|page| self.report[page.place].order >= order);
+        *pending = smaller;
+        for page in homeless {
             let here = self.places[page.place].folio().is_some_and(|f| self.moving.to.has(f));
             self.report[page.place].outcome = if here { Outcome::Here } else { Outcome::NoMemory };
         }
@@ -277,10 +281,7 @@ impl<'c> Passes<'_, 'c> {
                 self.report[page.place].outcome = self.refused(obstacle, &held);
                 continue;
             }
-            if !self.batch(vec![page]) {
-                let mut rest = std::mem::take(&mut self.pending);
-                self.no_memory_from(&mut rest);
-            }
+            self.batch(vec![page]);
         }
     }
 
@@ -315,7 +316,11 @@ impl<'c> Passes<'_, 'c> {
     /// After the last pass: who holds what is left.
     fn give_up(&mut self) {
         for page in std::mem::take(&mut self.pending) {
-            let Some(obstacle) = page.obstacle else { continue };
+            let Some(obstacle) = page.obstacle else {
+                // Never got further than to a target that was full again.
+                self.report[page.place].outcome = Outcome::NoMemory;
+                continue;
+            };
             let guarded = self.core.folio(obstacle.frame).state.load().has(Flag::GUARDED);
             if obstacle.why == Why::References || guarded {
                 let holders = self.core.holders(obstacle.frame);
@@ -341,7 +346,11 @@ fn look(core: &Core, place: &Place) -> PageOutcome {
         Place::File(mapping, index) => {
             Owner::File { file: mapping.id, index: index.align_down(order) }
         }
-        Place::Table(_, page) => Owner::Anonymous { page: *page },
+        // A view of a file maps the file's own pages.
+        Place::Table(_, page) => match place.folio().and_then(|f| core.folio(f).identity()) {
+            Some(Identity { mapping, index }) => Owner::File { file: mapping, index },
+            None => Owner::Anonymous { page: *page },
+        },
     };
     PageOutcome { owner, kind, order, outcome: Outcome::Gone }
 }

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::fault;
 use crate::folio::Folio;
 use crate::mapping::Mapping;
-use crate::sync::{Arc, broken};
+use crate::sync::{Arc, broken, reached};
 use crate::table::Table;
 use crate::table::entry::Entry;
 use crate::units::{FrameNo, PAGE_SIZE, PageIndex, Vpn, pieces};
@@ -60,7 +60,7 @@ fn optimistic(
             folio.is(mapping.id, base) || broken("read-skips-identity")
         }) {
             Some(true) => return true,
-            Some(false) => {}
+            Some(false) => reached("read again"),
             None => return false,
         }
     }
@@ -102,6 +102,7 @@ fn referenced(
     within: usize,
     into: &mut [u8],
 ) -> Result<()> {
+    reached("read with a reference");
     let (folio, base) = fault::page(core, mapping, index)?;
     let start = (index.0 - base.0) as usize * PAGE_SIZE + within;
     core.frames.read(folio.frame, start, into);
@@ -141,7 +142,7 @@ fn optimistic_in_view(
             table.load(at).is_present(mapped.folio, mapped.page)
         }) {
             Some(true) => return true,
-            Some(false) => {}
+            Some(false) => reached("read again"),
             None => return false,
         }
     }

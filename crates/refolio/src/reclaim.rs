@@ -198,7 +198,8 @@ fn try_evict(core: &Core, mapping: &Arc<Mapping>, frame: FrameNo) -> bool {
     let state = folio.state.load();
     let busy = state.has(Flag::WRITEBACK) && !broken("evict-ignores-writeback")
         || state.has(Flag::DIRTY) && !broken("evict-drops-dirty");
-    if busy || !state.has(Flag::UPTODATE) {
+    // A page that was marked as not to be trusted must not come back from the store, trusted.
+    if busy || !state.has(Flag::UPTODATE) || state.has(Flag::POISONED) {
         return false;
     }
     core.tables.unmap(&core.folios, frame);

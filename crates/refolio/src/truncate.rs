@@ -75,15 +75,18 @@ pub(crate) fn try_zero_behind_end(
 ) -> Result<std::result::Result<(), Obstacle>> {
     let len = mapping.len();
     let Some(last) = len.checked_sub(1) else { return Ok(Ok(())) };
-    try_zero(core, mapping, PageIndex::of_offset(last), len..u64::MAX)
+    // The store has zeros there already, or ends.
+    try_zero(core, mapping, PageIndex::of_offset(last), len..u64::MAX, None)
 }
 
-/// Zeroes what a folio has of `bytes`, if it is cached. The store has zeros there already, or ends.
+/// Zeroes what a folio has of `bytes`, if it is cached, and makes it dirty in the file `unstored`,
+/// whose store does not have the zeros yet.
 fn try_zero(
     core: &Core,
     mapping: &Mapping,
     index: PageIndex,
     bytes: Range<u64>,
+    unstored: Option<&Mapping>,
 ) -> Result<std::result::Result<(), Obstacle>> {
     let (folio, base) = match core.lookup(mapping, index) {
         Found::Folio(folio, base) => (folio, base),
@@ -109,7 +112,7 @@ fn try_zero(
     match Exclusive::freeze(lock, folio) {
         Ok(exclusive) => {
             exclusive.zero(start as usize..end as usize);
-            exclusive.release();
+            exclusive.dirty(unstored);
             Ok(Ok(()))
         }
         Err(obstacle) => Ok(Err(obstacle)),
@@ -206,21 +209,32 @@ pub(crate) fn punch(core: &Core, mapping: &Arc<Mapping>, range: Range<u64>) -> R
     loop {
         let resize = mapping.resize.write();
         writeback::wait_range(core, mapping, range.clone())?;
-        let (start, end) = (PageIndex(range.start).offset(), PageIndex(range.end).offset());
-        let end = end.min(mapping.stored());
-        if start < end {
-            let punched = mapping.store().punch(start, end - start);
-            punched.map_err(failed(mapping, "punching a hole into"))?;
+        // What may be refused comes first, and is dirty: cached bytes and stored ones never differ
+        // unnoticed. Again afterwards, for folios that were read in meanwhile.
+        let mut obstacle = zero_rest(core, mapping, &range, Some(mapping))?;
+        if obstacle.is_none() {
+            let (start, end) = (PageIndex(range.start).offset(), PageIndex(range.end).offset());
+            let end = end.min(mapping.stored());
+            if start < end {
+                let punched = mapping.store().punch(start, end - start);
+                punched.map_err(failed(mapping, "punching a hole into"))?;
+            }
+            take_out(core, mapping, range.clone())?;
+            obstacle = zero_rest(core, mapping, &range, None)?;
         }
-        take_out(core, mapping, range.clone())?;
-        let Some(obstacle) = zero_rest(core, mapping, &range)? else { return Ok(()) };
+        let Some(obstacle) = obstacle else { return Ok(()) };
         drop(resize);
         core.wait(obstacle, None)?;
     }
 }
 
-/// Zeroes what is still cached of the range: parts of large folios that reach beyond it.
-fn zero_rest(core: &Core, mapping: &Mapping, range: &Range<u64>) -> Result<Option<Obstacle>> {
+/// Zeroes parts of large folios that reach beyond the range.
+fn zero_rest(
+    core: &Core,
+    mapping: &Mapping,
+    range: &Range<u64>,
+    unstored: Option<&Mapping>,
+) -> Result<Option<Obstacle>> {
     let bytes = PageIndex(range.start).offset()..PageIndex(range.end).offset();
     let mut next = range.start;
     loop {
@@ -228,12 +242,15 @@ fn zero_rest(core: &Core, mapping: &Mapping, range: &Range<u64>) -> Result<Optio
         let Some((index, entry)) = found.filter(|(index, _)| *index < range.end) else {
             return Ok(None);
         };
+        let after = index.saturating_add(1 << entry.order());
+        let beyond = index < range.start || after > range.end;
         if entry.is_item()
-            && let Err(obstacle) = try_zero(core, mapping, PageIndex(index), bytes.clone())?
+            && beyond
+            && let Err(obstacle) =
+                try_zero(core, mapping, PageIndex(index), bytes.clone(), unstored)?
         {
             return Ok(Some(obstacle));
         }
-        let after = index.saturating_add(1 << entry.order());
         if after <= next {
             return Ok(None);
         }

@@ -12,7 +12,7 @@
 use std::time::Instant;
 
 use crate::folio::state::{Snapshot, State};
-use crate::sync::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex, reached};
 use crate::units::FrameNo;
 
 /// Queues of sleepers, hashed by frame (a power of two of them).
@@ -50,6 +50,7 @@ impl Waits {
         let queue = self.queue(frame);
         let mut guard = queue.lock.lock();
         while blocked(state.expect_waiter()) {
+            reached("slept");
             guard = match deadline {
                 None => queue.changed.wait(guard),
                 Some(deadline) => {

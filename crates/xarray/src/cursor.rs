@@ -58,7 +58,7 @@ impl<'a> Locked<'a> {
                 node = node.parent()?;
             }
             let mut offset = node.offset(from);
-            if let Some(canonical) = node.slot(offset).load().as_sibling() {
+            if let Some(canonical) = node.slot(offset).get().as_sibling() {
                 offset = canonical;
             }
             let wanted = mark.map_or(node.present(), |mark| node.marked(mark)) >> offset;
@@ -67,7 +67,7 @@ impl<'a> Locked<'a> {
                 continue;
             }
             offset += wanted.trailing_zeros() as usize;
-            match node.slot(offset).load().content() {
+            match node.slot(offset).get().content() {
                 Content::Entry(entry) => {
                     let position = Position { node: Some(node), offset };
                     return Some(Found { base: node.index(offset), entry, position });

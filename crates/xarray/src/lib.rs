@@ -38,6 +38,8 @@ mod cursor;
 mod entry;
 mod locked;
 mod marks;
+#[cfg(all(test, refolio_loom))]
+mod model;
 mod node;
 mod structure;
 #[doc(hidden)]

@@ -100,7 +100,7 @@ impl<'a> Locked<'a> {
             self.slot(position).store(Word::entry(entry));
             return Ok(Some(found));
         }
-        if index == 0 && order == 0 && self.guard.head().load().is_empty() {
+        if index == 0 && order == 0 && self.guard.head().get().is_empty() {
             self.guard.head().store(Word::entry(entry));
             return Ok(None);
         }
@@ -212,7 +212,7 @@ impl<'a> Locked<'a> {
 
     /// The slot of the entry that covers `index`, and that entry.
     pub(crate) fn position(&self, index: u64) -> Option<(Position<'a>, Entry)> {
-        let mut node = match self.guard.head().load().content() {
+        let mut node = match self.guard.head().get().content() {
             Content::Node(node) if node.covers(index) => node,
             Content::Entry(entry) if index == 0 => {
                 return Some((Position { node: None, offset: 0 }, entry));
@@ -221,7 +221,7 @@ impl<'a> Locked<'a> {
         };
         let mut offset = node.offset(index);
         loop {
-            match node.slot(offset).load().content() {
+            match node.slot(offset).get().content() {
                 Content::Empty => return None,
                 Content::Sibling(canonical) => offset = canonical,
                 Content::Node(child) => {

@@ -128,6 +128,7 @@ impl<'a> Word<'a> {
         Entry::from_word(self.addr())
     }
 
+    #[inline]
     pub fn content(self) -> Content<'a> {
         if let Some(node) = self.as_node() {
             Content::Node(node)
@@ -155,7 +156,18 @@ impl Slot {
         Word::new(self.0.load(Acquire))
     }
 
-    /// Only under the lock.
+    /// As `load`, by the holder of the lock, who needs no ordering: nobody else stores.
+    pub fn get(&self) -> Word<'_> {
+        #[cfg(not(refolio_loom))]
+        let bits = self.0.load(Relaxed);
+        // SAFETY: all stores are made under the lock. (The checker need not try what can have one
+        // result only.)
+        #[cfg(refolio_loom)]
+        let bits = unsafe { self.0.unsync_load() };
+        Word::new(bits)
+    }
+
+    /// By the holder of the lock.
     pub fn store(&self, word: Word<'_>) {
         // Release: see `load`.
         let order = if broken("slot-release") { Relaxed } else { Release };
@@ -216,8 +228,16 @@ impl Node {
         self.generation.load(Relaxed) == generation
     }
 
+    /// What it serves ([`place`]).
+    #[inline]
+    pub fn serves(&self) -> u64 {
+        // Acquire: when it is a later user's, the generation that ended the former use is seen.
+        self.place.load(Acquire)
+    }
+
+    /// For the holder of the lock, as all that follows.
     pub fn is_in_use(&self) -> bool {
-        self.generation() % 2 == 1
+        own(&self.generation) % 2 == 1
     }
 
     /// From here on the slots say what the place is said to have.
@@ -240,17 +260,16 @@ impl Node {
 
     /// Sends readers back that have looked at the generation and not yet again.
     fn move_on(&self, by: u64) {
-        let generation = self.generation.load(Relaxed) + by;
+        let generation = own(&self.generation) + by;
         // Release: who sees the new generation sees what was written before it. And each store
         // that follows is a Release too, so who sees one of those sees the new generation.
         let order = if broken("generation-release") { Relaxed } else { Release };
         self.generation.store(generation, order);
     }
 
-    #[inline]
+    /// As `serves`.
     pub fn place(&self) -> u64 {
-        // Acquire: when it is a later user's, the generation that ended the former use is seen.
-        self.place.load(Acquire)
+        own(&self.place)
     }
 
     pub fn shift(&self) -> u32 {
@@ -322,6 +341,15 @@ impl Node {
             bits.store(bits.load(Relaxed) & keep, Relaxed);
         }
     }
+}
+
+/// A word that is stored only under the lock, for its holder.
+fn own(word: &AtomicU64) -> u64 {
+    #[cfg(not(refolio_loom))]
+    return word.load(Relaxed);
+    // SAFETY: as in `Slot::get`.
+    #[cfg(refolio_loom)]
+    return unsafe { word.unsync_load() };
 }
 
 /// A cache line of its own.
@@ -435,9 +463,11 @@ impl<'a> Guard<'a> {
     /// it their parent.
     pub fn give_back(&mut self, node: &'a Node) {
         // First of all: from here on nobody believes what is in its slots.
-        node.move_on(1);
+        if !broken("generation-before-emptying") {
+            node.move_on(1);
+        }
         for slot in &node.slots {
-            match slot.load().content() {
+            match slot.get().content() {
                 Content::Empty => continue,
                 Content::Node(child) if child.parent().is_some_and(|up| ptr::eq(up, node)) => {
                     self.give_back(child);
@@ -445,6 +475,9 @@ impl<'a> Guard<'a> {
                 _ => {}
             }
             slot.store(Word::EMPTY);
+        }
+        if broken("generation-before-emptying") {
+            node.move_on(1);
         }
         node.forget(0..SLOTS);
         self.arena.used.store(self.arena.used.load(Relaxed) - 1, Relaxed);

@@ -6,11 +6,12 @@ use std::ops::Range;
 use crate::entry::{Entry, Mark};
 use crate::locked::{Locked, Position};
 use crate::node::{BITS, Content, Node, SLOTS, Slot, Word, place};
+use crate::sync::broken;
 
 impl<'a> Locked<'a> {
     /// The first node, if there is one.
     pub(crate) fn root(&self) -> Option<&'a Node> {
-        self.guard.head().load().as_node()
+        self.guard.head().get().as_node()
     }
 
     pub(crate) fn slot(&self, position: Position<'a>) -> &'a Slot {
@@ -23,7 +24,7 @@ impl<'a> Locked<'a> {
         let mut node = self.grow(index, shift);
         while node.shift() > shift {
             let offset = node.offset(index);
-            node = match node.slot(offset).load().content() {
+            node = match node.slot(offset).get().content() {
                 Content::Node(child) => child,
                 _ => self.add_node(node, offset, None),
             };
@@ -35,7 +36,7 @@ impl<'a> Locked<'a> {
     #[doc(alias = "xas_expand")]
     fn grow(&mut self, index: u64, shift: u32) -> &'a Node {
         loop {
-            let head = self.guard.head().load();
+            let head = self.guard.head().get();
             let root_shift = match head.content() {
                 Content::Node(root) if root.covers(index) && root.shift() >= shift => return root,
                 Content::Node(root) => root.shift() + BITS,
@@ -74,7 +75,7 @@ impl<'a> Locked<'a> {
     ) -> &'a Node {
         let place = place(parent.index(offset), parent.shift() - BITS);
         let node = self.guard.take(place, Some(parent));
-        if let Some(entry) = truth {
+        if let Some(entry) = truth.filter(|_| !broken("linked-with-the-truth")) {
             (0..SLOTS).for_each(|offset| node.slot(offset).store(Word::entry(entry)));
         }
         node.come_into_use();
@@ -86,7 +87,8 @@ impl<'a> Locked<'a> {
     /// Fills slots with an entry and its siblings, and gives back the nodes that were below.
     pub(crate) fn put(&mut self, node: &'a Node, slots: Range<usize>, entry: Entry) {
         let first = slots.start;
-        let fresh = slots.clone().all(|offset| node.slot(offset).load().is_empty());
+        let fresh = slots.clone().all(|offset| node.slot(offset).get().is_empty())
+            && !broken("fresh-siblings-first");
         if !fresh {
             self.overwrite(node, first, Word::entry(entry));
         }
@@ -101,7 +103,7 @@ impl<'a> Locked<'a> {
     }
 
     fn overwrite(&mut self, node: &'a Node, offset: usize, word: Word<'a>) {
-        let old = node.slot(offset).load();
+        let old = node.slot(offset).get();
         node.slot(offset).store(word);
         if let Some(child) = old.as_node() {
             self.guard.give_back(child);
@@ -135,7 +137,7 @@ impl<'a> Locked<'a> {
         while let Some(root) = self.root()
             && root.present() == 1
         {
-            let word = root.slot(0).load();
+            let word = root.slot(0).get();
             match word.content() {
                 Content::Node(child) => child.set_parent(None),
                 Content::Entry(entry) if entry.order() == 0 => {

@@ -9,7 +9,11 @@ use loom as imp;
 #[cfg(not(refolio_loom))]
 use std as imp;
 
-pub use imp::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, fence};
+#[cfg(refolio_loom)]
+pub use checked::{AtomicPtr, AtomicU32, AtomicU64};
+pub use imp::sync::atomic::fence;
+#[cfg(not(refolio_loom))]
+pub use imp::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
 pub use imp::sync::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
 pub use std::sync::Arc;
 pub use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release};
@@ -147,6 +151,76 @@ pub fn take_reached() -> Reached {
 pub use loom::thread_local;
 #[cfg(not(refolio_loom))]
 pub use std::thread_local;
+
+/// The checker's atomics, made so that it misses no execution.
+///
+/// Loom 0.7 knows of each atomic only who touched it last. When a thread loads what it is about to
+/// store, the load of another thread before that is forgotten, and the executions in which the store
+/// comes before it are never tried (loom's issues 166 and 392). Here every load takes its turn in a
+/// word beside the atomic first: so two loads depend on each other, both orders are tried, and in
+/// one of them the last to touch the atomic before the other thread's load is the store. The turns
+/// are Relaxed, and order nothing.
+#[cfg(refolio_loom)]
+mod checked {
+    use super::{Ordering, Relaxed};
+    use loom::sync::atomic;
+    use std::ops::{Deref, DerefMut};
+
+    macro_rules! checked {
+        ($name:ident $(<$t:ident>)?, $value:ty) => {
+            /// As the standard library's.
+            #[derive(Debug)]
+            pub struct $name $(<$t>)? {
+                value: atomic::$name $(<$t>)?,
+                turn: atomic::AtomicU32,
+            }
+
+            impl $(<$t>)? $name $(<$t>)? {
+                /// With this value.
+                #[track_caller]
+                pub fn new(value: $value) -> Self {
+                    Self { value: atomic::$name::new(value), turn: atomic::AtomicU32::new(0) }
+                }
+
+                /// After having taken its turn.
+                #[track_caller]
+                pub fn load(&self, order: Ordering) -> $value {
+                    self.turn.fetch_add(1, Relaxed);
+                    self.value.load(order)
+                }
+            }
+
+            impl $(<$t>)? Deref for $name $(<$t>)? {
+                type Target = atomic::$name $(<$t>)?;
+                fn deref(&self) -> &Self::Target {
+                    &self.value
+                }
+            }
+
+            impl $(<$t>)? DerefMut for $name $(<$t>)? {
+                fn deref_mut(&mut self) -> &mut Self::Target {
+                    &mut self.value
+                }
+            }
+        };
+    }
+
+    checked!(AtomicU32, u32);
+    checked!(AtomicU64, u64);
+    checked!(AtomicPtr<T>, *mut T);
+
+    impl Default for AtomicU32 {
+        fn default() -> Self {
+            Self::new(0)
+        }
+    }
+
+    impl Default for AtomicU64 {
+        fn default() -> Self {
+            Self::new(0)
+        }
+    }
+}
 
 /// What counts and reports, and decides nothing: the standard library's also under the checker,
 /// which then has fewer words to interleave.

@@ -123,7 +123,7 @@ impl Node {
     #[inline]
     fn read(&self, index: u64, shift: u32) -> Result<Option<Entry>, Changed> {
         let generation = self.generation();
-        let is_place = self.place() == place(index, shift) || broken("place-check");
+        let is_place = self.serves() == place(index, shift) || broken("place-check");
         let found = self.resolve(index, shift)?;
         let is_still = self.is_still(generation) || broken("generation-recheck");
         if generation % 2 == 1 && is_place && is_still { Ok(found) } else { Err(Changed) }

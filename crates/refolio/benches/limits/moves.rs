@@ -49,7 +49,7 @@ impl Pages {
 }
 
 /// Moves everything to the other node; the time for a folio of 2^order pages.
-fn round(pages: &Pages, node: &mut u8, order: u32) -> Timing {
+pub fn round(pages: &Pages, node: &mut u8, order: u32) -> Timing {
     *node ^= 1;
     let (count, lap) = (pages.count(), Lap::start());
     pages.shift(0..count, NodeId(*node));

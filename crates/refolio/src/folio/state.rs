@@ -191,7 +191,9 @@ impl State {
             Some((word & Flag::WAITERS.0 | word & !(VERSION_ONE - 1)).wrapping_add(VERSION_ONE) | flags | 1)
         });
         // Release (fence): see `is_unchanged`.
-        fence(Release);
+        if !broken("claim-without-fence") {
+            fence(Release);
+        }
     }
 
     /// One more reference, unless the folio is frozen or free.
@@ -363,7 +365,7 @@ impl State {
         // Acquire: as `try_get`, since it makes a holder.
         self.update(Acquire, |word| {
             let free = word & REFERENCES == 0 || word & REFERENCES == REFERENCES;
-            let listed = word & Flag::ON_LRU.0 != 0;
+            let listed = word & Flag::ON_LRU.0 != 0 || broken("isolation-shared");
             (listed && !free).then_some((word & !Flag::ON_LRU.0) + 1)
         })
     }

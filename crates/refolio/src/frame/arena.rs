@@ -16,9 +16,9 @@ use std::ptr;
 /// Reserved address space, aligned to the largest folio.
 ///
 /// # Invariants
-/// - The `len` bytes from `base` on lie in the mapping of `mapped` bytes at `map`, which is private,
+/// - The `len` bytes from `base` on lie in the mapping of `mapped` bytes at `map`. It is private,
 ///   readable and writable, and is unmapped in `drop` and nowhere else.
-/// - No `&mut` of these bytes exists, ever, and a `&` only through [`bytes`](Self::bytes). All other
+/// - No `&mut` of these bytes exists, ever; a `&` only through [`bytes`](Self::bytes). All other
 ///   accesses are relaxed atomic.
 pub(super) struct Arena {
     map: *mut u8,
@@ -26,7 +26,7 @@ pub(super) struct Arena {
     base: *mut u8,
     len: usize,
     #[cfg(all(target_arch = "x86_64", not(miri)))]
-    avx512: bool,
+    pub(super) avx512: bool,
 }
 
 // SAFETY: the mapping belongs to no thread, and shared bytes are accessed atomically (invariants).
@@ -235,8 +235,8 @@ fn check_copy(from: usize, to: usize, len: usize) {
 
 impl Drop for Arena {
     fn drop(&mut self) {
-        // SAFETY: our own mapping (invariants), which nobody can reach any more. It cannot fail: it is
-        // the whole of what was mapped.
+        // SAFETY: our own mapping (invariants), which nobody can reach any more. To unmap the whole
+        // of what was mapped does not fail.
         let _ = unsafe { munmap(self.map.cast(), self.mapped) };
     }
 }

@@ -1,8 +1,8 @@
 //! What a store reads into: the bytes of a folio that nobody has been shown yet.
 //!
 //! There is no `&mut [u8]` of a frame, not even here: a reader that took no reference may still be
-//! copying out of it, for what the frame held before. What it gets it throws away, as the version has
-//! changed; but under a `&mut` its look alone would be undefined behaviour.
+//! copying out of it, for what the frame held before. What it gets it throws away, as the version
+//! has changed; but under a `&mut` its look alone would be undefined behaviour.
 
 use super::Frames;
 use std::fmt;
@@ -10,8 +10,8 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
 
-/// The bytes that a [`Store`](crate::Store) fills: all or part of a page cache folio that nobody has
-/// been shown yet, or a plain buffer ([`over`](Self::over)).
+/// The bytes that a [`Store`](crate::Store) fills: all or part of a folio that nobody has been
+/// shown yet, or a plain buffer ([`over`](Self::over)).
 ///
 /// They are written by position, in any order and as often as wanted, but not read: what is not
 /// written has no meaning. All positions count from the start of the buffer.

@@ -21,6 +21,8 @@ mod arena;
 mod arena;
 mod fill;
 mod reserve;
+#[cfg(test)]
+mod tests;
 #[cfg(any(test, refolio_loom, not(target_arch = "x86_64"), miri))]
 mod words;
 #[cfg(all(target_arch = "x86_64", not(refolio_loom), not(miri)))]
@@ -49,8 +51,8 @@ impl Frames {
     /// address space only; memory comes when a frame is first written.
     ///
     /// # Errors
-    /// If the runs are more than frame numbers, or than the machine's memory, can hold, or the kernel
-    /// refuses the reservation.
+    /// If there are more frames than frame numbers, or than the machine has memory for, or if the
+    /// kernel refuses the reservation.
     pub fn new(runs: &[Run]) -> Result<(Self, Vec<Backing>), ReserveError> {
         let (first, frames) = reserve::lay_out(runs)?;
         let bytes = frames as usize * PAGE_SIZE;

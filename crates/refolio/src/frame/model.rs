@@ -1,18 +1,33 @@
 //! The reservation under the model checker: words that it watches.
+//!
+//! It also watches who relies on the bytes of a frame to stand still: each frame has a cell that is
+//! read with [`Arena::bytes`] and written with every store, and the checker fails a model in which
+//! one of the two is not ordered after the other.
 
-#![allow(unsafe_code)] // One promise, kept to have the signature of the real thing.
+#![allow(unsafe_code)] // One promise, kept to have the signature of the real thing; and `Sync`.
 
 use super::reserve::{Backing, HugeBacking, NumaBacking, Run};
 use super::words::{self, WORD};
 use crate::sync::AtomicU64;
+use crate::units::PAGE_SIZE;
+use loom::cell::UnsafeCell;
 use std::io;
 use std::os::fd::BorrowedFd;
 
-pub(super) struct Arena(Vec<AtomicU64>);
+pub(super) struct Arena {
+    words: Vec<AtomicU64>,
+    still: Vec<UnsafeCell<()>>,
+}
+
+// SAFETY: the cells hold nothing; the checker runs one thread at a time.
+unsafe impl Sync for Arena {}
 
 impl Arena {
     pub fn reserve(len: usize) -> io::Result<Self> {
-        Ok(Self((0..len.div_ceil(WORD)).map(|_| AtomicU64::new(0)).collect()))
+        Ok(Self {
+            words: (0..len.div_ceil(WORD)).map(|_| AtomicU64::new(0)).collect(),
+            still: (0..len.div_ceil(PAGE_SIZE)).map(|_| UnsafeCell::new(())).collect(),
+        })
     }
 
     pub fn place(&self, _start: usize, _run: &Run) -> Backing {
@@ -20,19 +35,30 @@ impl Arena {
     }
 
     pub fn load(&self, at: usize, into: &mut [u8]) {
-        words::load(&self.0, at, into);
+        words::load(&self.words, at, into);
     }
 
     pub fn store(&self, at: usize, from: &[u8]) {
-        words::store(&self.0, at, from);
+        self.change(at, from.len());
+        words::store(&self.words, at, from);
     }
 
     pub fn zero(&self, at: usize, len: usize) {
-        words::zero(&self.0, at, len);
+        self.change(at, len);
+        words::zero(&self.words, at, len);
     }
 
     pub fn copy(&self, from: usize, to: usize, len: usize) {
-        words::copy(&self.0, from, to, len);
+        self.change(to, len);
+        words::copy(&self.words, from, to, len);
+    }
+
+    fn frames(&self, at: usize, len: usize) -> &[UnsafeCell<()>] {
+        &self.still[at / PAGE_SIZE..(at + len).div_ceil(PAGE_SIZE)]
+    }
+
+    fn change(&self, at: usize, len: usize) {
+        self.frames(at, len).iter().for_each(|frame| frame.with_mut(|_| ()));
     }
 
     /// A copy, never freed: the checker's words are not bytes that a slice could show, and the
@@ -41,6 +67,7 @@ impl Arena {
     /// # Safety
     /// None needed here; the real thing has some.
     pub unsafe fn bytes(&self, at: usize, len: usize) -> &[u8] {
+        self.frames(at, len).iter().for_each(|frame| frame.with(|_| ()));
         let mut copy = vec![0; len];
         self.load(at, &mut copy);
         copy.leak()

@@ -28,14 +28,15 @@ macro_rules! movups {
     };
 }
 
-/// Copies the first and the last `$width` bytes of a range, which meet or overlap.
+/// Copies the first and the last `$width` bytes of a range, which meet or overlap, by `$part` of
+/// registers.
 macro_rules! copy_ends {
-    ($from:expr, $to:expr, $len:expr, $mov:expr, $class:ident, $modifier:literal, $width:literal) => {
+    ($from:ident, $to:ident, $len:ident, $mov:expr, $class:ident, $width:literal, $part:expr) => {
         asm!(
-            concat!($mov, " {a", $modifier, "}, [{from}]"),
-            concat!($mov, " {b", $modifier, "}, [{from} + {len} - ", $width, "]"),
-            concat!($mov, " [{to}], {a", $modifier, "}"),
-            concat!($mov, " [{to} + {len} - ", $width, "], {b", $modifier, "}"),
+            concat!($mov, " {a", $part, "}, [{from}]"),
+            concat!($mov, " {b", $part, "}, [{from} + {len} - ", $width, "]"),
+            concat!($mov, " [{to}], {a", $part, "}"),
+            concat!($mov, " [{to} + {len} - ", $width, "], {b", $part, "}"),
             from = in(reg) $from, to = in(reg) $to, len = in(reg) $len,
             a = out($class) _, b = out($class) _, options(nostack, preserves_flags),
         )
@@ -71,15 +72,15 @@ pub(super) unsafe fn copy(from: *const u8, to: *mut u8, len: usize, avx512: bool
                 options(nostack, preserves_flags),
             );
         } else if len >= 16 {
-            copy_ends!(from, to, len, movups!(), xmm_reg, "", 16);
+            copy_ends!(from, to, len, movups!(), xmm_reg, 16, "");
         } else if len >= 8 {
-            copy_ends!(from, to, len, "mov", reg, "", 8);
+            copy_ends!(from, to, len, "mov", reg, 8, "");
         } else if len >= 4 {
-            copy_ends!(from, to, len, "mov", reg, ":e", 4);
+            copy_ends!(from, to, len, "mov", reg, 4, ":e");
         } else if len >= 2 {
-            copy_ends!(from, to, len, "mov", reg, ":x", 2);
+            copy_ends!(from, to, len, "mov", reg, 2, ":x");
         } else if len == 1 {
-            copy_ends!(from, to, len, "mov", reg_byte, "", 1);
+            copy_ends!(from, to, len, "mov", reg_byte, 1, "");
         }
     }
 }

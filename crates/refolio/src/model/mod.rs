@@ -9,3 +9,12 @@ mod search;
 mod world;
 
 mod migrate_lookup;
+mod migrate_read;
+mod migrate_write;
+mod migrate_fill;
+mod migrate_fault;
+mod migrate_pin;
+mod migrate_migrate;
+mod migrate_writeback;
+mod migrate_truncate;
+mod migrate_evict;

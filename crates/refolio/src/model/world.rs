@@ -3,7 +3,6 @@
 
 use crate::builder::{NodeOptions, assemble};
 use crate::core::{Core, FolioRef};
-use crate::fault;
 use crate::folio::state::Flag;
 use crate::mapping::Mapping;
 use crate::migrate::{Form, Move, Place, Stop};
@@ -13,6 +12,7 @@ use crate::table::entry::Entry;
 use crate::table::{Backing, Sharing, Table};
 use crate::units::{FrameNo, NodeId, PAGE_SIZE, PageIndex, Vpn};
 use crate::watch::Watch;
+use crate::{fault, read, reclaim, write};
 use refolio_xarray::Mark;
 
 /// Frames of each node.
@@ -97,6 +97,42 @@ impl World {
         };
         reached(what);
         what == "moved"
+    }
+
+    /// Reads page `index` whole; None behind the end of the file.
+    pub fn read(&self, index: u64, allowed: &[u8]) -> Option<u8> {
+        let mut bytes = [0; PAGE_SIZE];
+        let at = PageIndex(index).offset();
+        match read::from_file(&self.core, &self.mapping, &mut bytes, at).unwrap() {
+            0 => None,
+            PAGE_SIZE => Some(value_of(&bytes, allowed)),
+            len => panic!("{len} bytes of a page"),
+        }
+    }
+
+    /// Overwrites page `index` with one value.
+    pub fn write(&self, index: u64, value: u8) {
+        let at = PageIndex(index).offset();
+        write::to_file(&self.core, &self.mapping, &full(value), at).unwrap();
+    }
+
+    /// Makes the page of the view present and holds it; the page's value.
+    pub fn fault(&self, allowed: &[u8]) -> u8 {
+        let (pin, mapped) = fault::entry(&self.core, &self.table, Vpn(0), false).unwrap();
+        let value = self.check_pinned(&pin, 0, allowed);
+        assert!(self.table.load(Vpn(0)).is_present(mapped.folio, 0), "an entry went from a pin");
+        value
+    }
+
+    /// Evicts page `index`; whether it went.
+    pub fn evict(&self, index: u64) -> bool {
+        let Some(frame) = self.frame(index) else {
+            reached("nothing to evict");
+            return false;
+        };
+        let freed = reclaim::evict(&self.core, &self.mapping, PageIndex(index), frame);
+        reached(if freed > 0 { "evicted" } else { "not evicted" });
+        freed > 0
     }
 
     /// While a reference is held, the folio is its page, and its bytes stand still.

@@ -1,21 +1,17 @@
 //! A store in a plain file, by `pread` and `pwritev`.
 //!
 //! With `O_DIRECT` there are two descriptors: whole aligned blocks go past the kernel's own page
-//! cache by the one, and the ragged ends (the last, partial page) through it by the other. The kernel
-//! keeps the two coherent, as a call through one has ended before the next one starts.
+//! cache by the one, and the ragged ends (the last, partial page) through it by the other. The
+//! kernel keeps the two coherent, as calls for the same bytes never overlap (see [`Store`]).
 
-use super::{Store, write_zeros};
+use super::{FileStoreOptions, OpenError, Store, write_zeros};
 use crate::frame::FillBuf;
-use rustix::fs::{FallocateFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::FallocateFlags;
 use rustix::io::{Errno, retry_on_intr};
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-
-/// What `O_DIRECT` transfers are multiples of, in the file and in memory: what every block device
-/// up to a block size of a page is content with.
-const BLOCK: usize = 4096;
 
 /// A plain file as a store.
 ///
@@ -29,207 +25,22 @@ pub struct FileStore {
     path: PathBuf,
 }
 
-/// How to open a [`FileStore`]; as it is made, to read and write a file that exists.
-///
-/// ```
-/// use refolio::{FileStoreOptions, Store};
-///
-/// let dir = tempfile::tempdir()?;
-/// let store = FileStoreOptions::new().create(true).open(dir.path().join("data"))?;
-/// store.set_len(8192)?;
-/// assert_eq!(store.len()?, 8192);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct FileStoreOptions {
-    read_only: bool,
-    create: bool,
-    direct: bool,
-}
-
-/// Why a file could not be opened as a store.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// There is no such file.
-    #[error("cannot open {}: there is no such file; create it first, or open with `create`", path.display())]
-    Missing {
-        /// The file that was named.
-        path: PathBuf,
-    },
-    /// It is a directory, a device, a pipe or a socket.
-    #[error("cannot open {}: it is a {kind}; name a regular file", path.display())]
-    NotRegular {
-        /// The file that was named.
-        path: PathBuf,
-        /// What it is.
-        kind: &'static str,
-    },
-    /// The file, or a directory on the way to it, does not let this user in.
-    #[error("cannot open {} to {}: permission denied; {}", path.display(), access(*read_only), advice(*read_only))]
-    Denied {
-        /// The file that was named.
-        path: PathBuf,
-        /// Whether it was to be read only.
-        read_only: bool,
-    },
-    /// It lies in a file system that is mounted read-only.
-    #[error("cannot open {} to write: its file system is read-only; open it read-only", path.display())]
-    ReadOnlyFileSystem {
-        /// The file that was named.
-        path: PathBuf,
-    },
-    /// Its file system has no `O_DIRECT`, or none in blocks of 4096 bytes.
-    #[error("cannot open {} with O_DIRECT: its file system does not support it; open it without `direct`", path.display())]
-    NoDirect {
-        /// The file that was named.
-        path: PathBuf,
-    },
-    /// Anything else.
-    #[error("cannot open {}: {source}", path.display())]
-    Io {
-        /// The file that was named.
-        path: PathBuf,
-        /// What the kernel said.
-        source: io::Error,
-    },
-}
-
-fn access(read_only: bool) -> &'static str {
-    if read_only { "read" } else { "read and write" }
-}
-
-fn advice(read_only: bool) -> &'static str {
-    if read_only {
-        "change its mode or owner"
-    } else {
-        "change its mode or owner, or open it read-only"
-    }
-}
-
-impl FileStoreOptions {
-    /// To read and write a file that exists.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Only to read: everything that would change the file fails.
-    pub fn read_only(&mut self, read_only: bool) -> &mut Self {
-        self.read_only = read_only;
-        self
-    }
-
-    /// Makes an empty file, durably, if there is none.
-    pub fn create(&mut self, create: bool) -> &mut Self {
-        self.create = create;
-        self
-    }
-
-    /// Goes past the kernel's own page cache, so that nothing is cached twice.
-    #[doc(alias = "O_DIRECT")]
-    pub fn direct(&mut self, direct: bool) -> &mut Self {
-        self.direct = direct;
-        self
-    }
-
-    /// Opens the file at `path`. Symbolic links are followed. Returns at once even for a pipe that
-    /// nobody writes to.
-    ///
-    /// # Errors
-    /// [`OpenError`] says what is wrong with the file, and what to do.
-    pub fn open(&self, path: impl AsRef<Path>) -> Result<FileStore, OpenError> {
-        self.open_path(path.as_ref())
-    }
-
-    fn open_path(&self, path: &Path) -> Result<FileStore, OpenError> {
-        let fail = |errno| self.explain(path, errno);
-        // Before it is opened: to open some devices already does something.
-        match retry_on_intr(|| rustix::fs::stat(path)) {
-            Ok(stat) => check_regular(path, &stat)?,
-            Err(Errno::NOENT) if self.create && !self.read_only => create(path).map_err(fail)?,
-            Err(errno) => return Err(fail(errno)),
-        }
-        let buffered = self.open_with(path, OFlags::empty()).map_err(fail)?;
-        let stat = rustix::fs::fstat(&buffered).map_err(fail)?;
-        check_regular(path, &stat)?;
-        let id = (stat.st_dev, stat.st_ino);
-        let direct = if self.direct { Some(self.open_direct(path, id)?) } else { None };
-        Ok(FileStore { buffered, direct, id, read_only: self.read_only, path: path.into() })
-    }
-
-    fn open_direct(&self, path: &Path, id: (u64, u64)) -> Result<OwnedFd, OpenError> {
-        let fail = |errno| self.explain(path, errno);
-        let no_direct = || OpenError::NoDirect { path: path.into() };
-        let direct = match self.open_with(path, OFlags::DIRECT) {
-            Err(Errno::INVAL) => return Err(no_direct()),
-            other => other.map_err(fail)?,
-        };
-        let stat = rustix::fs::fstat(&direct).map_err(fail)?;
-        if (stat.st_dev, stat.st_ino) != id {
-            let source = io::Error::other("it was replaced by another file while it was opened");
-            return Err(OpenError::Io { path: path.into(), source });
-        }
-        if !takes_blocks(&direct) {
-            return Err(no_direct());
-        }
-        Ok(direct)
-    }
-
-    fn open_with(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
-        let access = if self.read_only { OFlags::RDONLY } else { OFlags::RDWR };
-        // NONBLOCK: should a pipe have taken the file's place, do not wait for its other end.
-        let flags = flags | access | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-        retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))
-    }
-
-    fn explain(&self, path: &Path, errno: Errno) -> OpenError {
-        let path = path.to_path_buf();
-        match errno {
-            Errno::NOENT => OpenError::Missing { path },
-            Errno::ACCESS | Errno::PERM => OpenError::Denied { path, read_only: self.read_only },
-            Errno::ROFS => OpenError::ReadOnlyFileSystem { path },
-            errno => OpenError::Io { path, source: errno.into() },
-        }
-    }
-}
-
-/// Makes an empty file, and its name durable: `sync` takes care of what is in the file only.
-fn create(path: &Path) -> Result<(), Errno> {
-    let flags = OFlags::CREATE | OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let mode = Mode::from_raw_mode(0o666);
-    let file = retry_on_intr(|| rustix::fs::open(path, flags, mode))?;
-    retry_on_intr(|| rustix::fs::fsync(&file))?;
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
-    let dir = retry_on_intr(|| rustix::fs::open(dir, flags, Mode::empty()))?;
-    retry_on_intr(|| rustix::fs::fsync(&dir))
-}
-
-fn check_regular(path: &Path, stat: &Stat) -> Result<(), OpenError> {
-    let kind = match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => return Ok(()),
-        FileType::Directory => "directory",
-        FileType::CharacterDevice => "character device",
-        FileType::BlockDevice => "block device",
-        FileType::Fifo => "named pipe",
-        FileType::Socket => "socket",
-        _ => "file of a kind unknown to this program",
-    };
-    Err(OpenError::NotRegular { path: path.into(), kind })
-}
-
-/// Whether the file system says that it takes direct transfers in our blocks. Where it says
-/// nothing (before Linux 6.1) the first transfer will tell.
-#[doc(alias = "STATX_DIOALIGN")]
-fn takes_blocks(file: &OwnedFd) -> bool {
-    use rustix::fs::{AtFlags, StatxFlags, statx};
-    let Ok(stat) = statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::DIOALIGN) else { return true };
-    let says = StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::DIOALIGN);
-    let fits = |align: u32| BLOCK.is_multiple_of(align as usize);
-    !says || (fits(stat.stx_dio_mem_align) && fits(stat.stx_dio_offset_align))
-}
-
 impl FileStore {
+    /// What `O_DIRECT` transfers are multiples of, in the file and in memory: what every block
+    /// device up to a block size of a page is content with.
+    pub(super) const BLOCK: usize = 4096;
+
+    /// A store of files that are open; `id` is theirs.
+    pub(super) fn new(
+        path: &Path,
+        buffered: OwnedFd,
+        direct: Option<OwnedFd>,
+        id: (u64, u64),
+        read_only: bool,
+    ) -> Self {
+        Self { buffered, direct, id, read_only, path: path.into() }
+    }
+
     /// Opens the file at `path` to read and write, buffered by the kernel. For more,
     /// see [`FileStoreOptions`].
     ///
@@ -259,8 +70,12 @@ impl FileStore {
 
     /// The descriptor of `O_DIRECT`, if a transfer at `offset` can go by it.
     fn direct_at(&self, offset: u64) -> Option<&OwnedFd> {
-        self.direct.as_ref().filter(|_| offset.is_multiple_of(BLOCK as u64))
+        self.direct.as_ref().filter(|_| offset.is_multiple_of(Self::BLOCK as u64))
     }
+}
+
+fn pwritev(fd: &OwnedFd, bufs: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+    Ok(retry_on_intr(|| rustix::io::pwritev(fd, bufs, offset))?)
 }
 
 impl Store for FileStore {
@@ -269,9 +84,9 @@ impl Store for FileStore {
     }
 
     fn read(&self, offset: u64, into: &mut FillBuf<'_>) -> io::Result<usize> {
-        let blocks = into.len() / BLOCK * BLOCK;
+        let blocks = into.len() / Self::BLOCK * Self::BLOCK;
         match self.direct_at(offset) {
-            Some(direct) if blocks > 0 && into.is_aligned_to(BLOCK) => {
+            Some(direct) if blocks > 0 && into.is_aligned_to(Self::BLOCK) => {
                 into.pread(direct.as_fd(), 0, blocks, offset)
             }
             _ => into.pread(self.buffered.as_fd(), 0, into.len(), offset),
@@ -280,18 +95,25 @@ impl Store for FileStore {
 
     fn write(&self, offset: u64, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         self.check_writable()?;
-        let is_block = |buf: &IoSlice<'_>| {
-            buf.len().is_multiple_of(BLOCK) && buf.as_ptr().addr().is_multiple_of(BLOCK)
+        let aligned = |buf: &IoSlice<'_>| buf.as_ptr().addr().is_multiple_of(Self::BLOCK);
+        let is_block = |buf: &IoSlice<'_>| aligned(buf) && buf.len().is_multiple_of(Self::BLOCK);
+        let Some(direct) = self.direct_at(offset) else {
+            return pwritev(&self.buffered, bufs, offset);
         };
-        let (fd, bufs) = match self.direct_at(offset) {
-            None => (&self.buffered, bufs),
-            Some(direct) => match bufs.iter().position(|buf| !is_block(buf)) {
-                // The ragged one alone; the caller comes back for what follows.
-                Some(0) => (&self.buffered, &bufs[..1]),
-                ragged => (direct, &bufs[..ragged.unwrap_or(bufs.len())]),
-            },
-        };
-        Ok(retry_on_intr(|| rustix::io::pwritev(fd, bufs, offset))?)
+        // Whole blocks in one go; else what is whole of the first buffer; else that one buffered.
+        // The caller comes back for the rest.
+        let blocks = bufs.iter().position(|buf| !is_block(buf)).unwrap_or(bufs.len());
+        match bufs.first() {
+            Some(ragged) if blocks == 0 => {
+                let (whole, _) = ragged.split_at(ragged.len() / Self::BLOCK * Self::BLOCK);
+                if aligned(ragged) && !whole.is_empty() {
+                    pwritev(direct, &[IoSlice::new(whole)], offset)
+                } else {
+                    pwritev(&self.buffered, &bufs[..1], offset)
+                }
+            }
+            _ => pwritev(direct, &bufs[..blocks], offset),
+        }
     }
 
     /// `fdatasync(2)`, which by POSIX covers whatever is needed to read the bytes back, the new
@@ -309,13 +131,14 @@ impl Store for FileStore {
 
     fn punch(&self, offset: u64, len: u64) -> io::Result<()> {
         self.check_writable()?;
-        // The kernel takes no end beyond its largest offset, and no empty hole.
-        let len = len.min((i64::MAX as u64).saturating_sub(offset));
-        if len == 0 {
+        // The kernel takes no empty hole, and no end beyond what files can be long. The last block
+        // goes whole.
+        let end = offset.saturating_add(len).min(self.len()?.next_multiple_of(Self::BLOCK as u64));
+        if end <= offset {
             return Ok(());
         }
         let mode = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        match retry_on_intr(|| rustix::fs::fallocate(&self.buffered, mode, offset, len)) {
+        match retry_on_intr(|| rustix::fs::fallocate(&self.buffered, mode, offset, end - offset)) {
             Err(Errno::OPNOTSUPP | Errno::NOSYS) => write_zeros(self, offset, len),
             other => Ok(other?),
         }
@@ -333,5 +156,148 @@ impl fmt::Debug for FileStore {
             .field("direct", &self.direct.is_some())
             .field("read_only", &self.read_only)
             .finish()
+    }
+}
+
+#[cfg(all(test, not(refolio_loom)))]
+mod tests {
+    use super::*;
+    use crate::frame::{Frames, HugePages, Run};
+    use std::fs;
+
+    /// A new file with these bytes, and the store of it.
+    fn file(bytes: &[u8], options: &FileStoreOptions) -> (tempfile::TempPath, FileStore) {
+        let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+        fs::write(&path, bytes).unwrap();
+        let store = options.open(&path).unwrap();
+        (path, store)
+    }
+
+    fn read(store: &FileStore, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0xee; len];
+        let done = store.read(offset, &mut FillBuf::over(&mut bytes))?;
+        bytes.truncate(done);
+        Ok(bytes)
+    }
+
+    #[test]
+    fn reads_and_writes_where_it_is_told() {
+        let (path, store) = file(b"0123456789", &FileStoreOptions::new());
+        assert_eq!(read(&store, 3, 4).unwrap(), b"3456");
+        assert_eq!(read(&store, 8, 100).unwrap(), b"89");
+        assert_eq!(read(&store, 10, 1).unwrap(), b"");
+        let bufs = [IoSlice::new(b"ab"), IoSlice::new(b""), IoSlice::new(b"c")];
+        assert_eq!(store.write(12, &bufs).unwrap(), 3);
+        assert_eq!(fs::read(&path).unwrap(), b"0123456789\0\0abc");
+        store.set_len(5).unwrap();
+        store.set_len(7).unwrap();
+        store.sync().unwrap();
+        assert_eq!((store.len().unwrap(), fs::read(&path).unwrap()), (7, b"01234\0\0".to_vec()));
+        assert_eq!(store.name(), path.display().to_string());
+    }
+
+    #[test]
+    fn more_buffers_than_the_kernel_takes_are_a_short_write() {
+        let (path, store) = file(b"", &FileStoreOptions::new());
+        let bytes: Vec<_> = (0..3000_u32).map(|i| i as u8).collect();
+        let bufs: Vec<_> = bytes.chunks(1).map(IoSlice::new).collect();
+        let mut done = 0;
+        while done < bytes.len() {
+            done += store.write(done as u64, &bufs[done..]).unwrap();
+        }
+        assert_eq!(fs::read(&path).unwrap(), bytes);
+    }
+
+    #[test]
+    fn absurd_offsets_are_errors() {
+        let (path, store) = file(b"kept", &FileStoreOptions::new());
+        for offset in [1 << 63, u64::MAX] {
+            assert!(read(&store, offset, 1).is_err());
+            assert!(store.write(offset, &[IoSlice::new(b"x")]).is_err());
+            assert!(store.set_len(offset).is_err());
+            store.punch(offset, u64::MAX).unwrap(); // Nothing is there that could not be zeros.
+        }
+        assert_eq!(fs::read(&path).unwrap(), b"kept");
+    }
+
+    #[test]
+    fn a_hole_is_zeros_and_takes_no_room() {
+        use std::os::unix::fs::MetadataExt;
+        let (path, store) = file(&vec![7; 1 << 20], &FileStoreOptions::new());
+        store.sync().unwrap();
+        let before = fs::metadata(&path).unwrap();
+        store.punch(4096, 512 << 10).unwrap();
+        store.punch((1 << 20) - 10, u64::MAX).unwrap();
+        store.punch(0, 0).unwrap();
+        let mut expected = vec![7; 1 << 20];
+        expected[4096..4096 + (512 << 10)].fill(0);
+        expected[(1 << 20) - 10..].fill(0);
+        assert!(fs::read(&path).unwrap() == expected);
+        let after = fs::metadata(&path).unwrap();
+        assert_eq!(after.len(), before.len());
+        assert!(after.blocks() < before.blocks(), "{} of {}", after.blocks(), before.blocks());
+    }
+
+    #[test]
+    fn a_store_opened_read_only_says_so_when_written() {
+        let (path, store) = file(b"kept", FileStoreOptions::new().read_only(true));
+        assert!(store.is_read_only());
+        assert_eq!(read(&store, 0, 9).unwrap(), b"kept");
+        let says = format!("{} was opened read-only", path.display());
+        let errors = [
+            store.write(0, &[IoSlice::new(b"x")]).unwrap_err(),
+            store.set_len(0).unwrap_err(),
+            store.punch(0, 1).unwrap_err(),
+        ];
+        assert!(errors.iter().all(|error| error.to_string() == says), "{errors:?}");
+        store.sync().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"kept");
+    }
+
+    /// Five pages and a bit, by frames and by plain memory, aligned and not.
+    #[test]
+    fn direct_transfers_leave_the_ragged_ends_to_the_buffered_ones() {
+        let bytes: Vec<u8> = (0..5 * 4096 + 100_u32).map(|i| (i / 7) as u8).collect();
+        let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+        fs::write(&path, &bytes).unwrap();
+        let store = match FileStoreOptions::new().direct(true).open(&path) {
+            Ok(store) => store,
+            Err(error) => {
+                let says = error.to_string();
+                assert!(says.ends_with("open it without `direct`"), "{says}");
+                return;
+            }
+        };
+        let (frames, _) =
+            Frames::new(&[Run { frames: 8, huge: HugePages::Off, numa: None }]).unwrap();
+        let first = frames.first_frame(0);
+        let mut buf = frames.fill_buf(first, 8 * 4096);
+        let mut done = 0;
+        loop {
+            let part = &mut buf.part(done..8 * 4096);
+            match store.read(done as u64, part).unwrap() {
+                0 => break,
+                n => done += n,
+            }
+        }
+        let mut seen = vec![0; done];
+        frames.read(first, 0, &mut seen);
+        assert!(seen == bytes);
+        assert_eq!(read(&store, 4096 + 50, 300).unwrap(), bytes[4146..4446]);
+        assert!(read(&store, 4096, 4096).unwrap() == bytes[4096..8192], "from plain memory");
+
+        // The same bytes backwards: whole blocks, then some of them and a bit.
+        let mut memory = vec![0; bytes.len() + 4096];
+        let skip = memory.as_ptr().align_offset(4096);
+        let back = &mut memory[skip..skip + bytes.len()];
+        back.copy_from_slice(&bytes.iter().rev().copied().collect::<Vec<_>>());
+        let bufs = [&back[..8192], &back[8192..12288], &back[12288..]].map(IoSlice::new);
+        assert_eq!(store.write(0, &bufs).unwrap(), 12288, "the whole blocks in one go");
+        assert_eq!(store.write(12288, &bufs[2..]).unwrap(), 8192, "whole blocks of a buffer");
+        assert_eq!(store.write(20480, &[IoSlice::new(&back[20480..])]).unwrap(), 100);
+        assert_eq!(store.write(20580, &[IoSlice::new(&back[1..5000])]).unwrap(), 4999);
+        store.sync().unwrap();
+        let expected = [&*back, &back[1..5000]].concat();
+        assert!(fs::read(&path).unwrap() == expected);
     }
 }

@@ -7,9 +7,11 @@
 
 mod file;
 mod mem;
+mod open;
 
-pub use file::{FileStore, FileStoreOptions, OpenError};
+pub use file::FileStore;
 pub use mem::MemStore;
+pub use open::{FileStoreOptions, OpenError};
 
 use crate::frame::FillBuf;
 use crate::sync::Arc;
@@ -65,9 +67,11 @@ pub trait Store: Send + Sync {
 
     /// Reads up to `into.len()` bytes from `offset` on to the start of `into`, and says how many.
     /// Fewer than asked is no error: the cache asks for the rest. 0 says that the store ends at
-    /// `offset` or before; the cache takes what is missing as zeros.
+    /// `offset` or before, which the cache, as it asks for no more than there was, takes for a
+    /// store that was cut off behind its back.
     ///
-    /// Offsets and lengths are whole pages, except after a short read.
+    /// Offsets are whole pages, except after a short read, and so is the end, except that of the
+    /// store.
     ///
     /// # Errors
     /// As for [`len`](Self::len). What was written to `into` has no meaning then.
@@ -79,7 +83,7 @@ pub trait Store: Send + Sync {
     ///
     /// The bytes stand still until the call returns. They need not be durable then
     /// ([`sync`](Self::sync)). Offsets are whole pages, except after a short write, and so are
-    /// the lengths of all `bufs` but the last.
+    /// the lengths of all `bufs` but the last; none of them is empty.
     ///
     /// # Errors
     /// As for [`len`](Self::len). The cache keeps the bytes and writes all of them again later.

@@ -8,7 +8,7 @@ impl Locked<'_> {
     /// Asserts that counts, marks, siblings, places and parents agree everywhere.
     pub(crate) fn check(&self) {
         let mut nodes = 0;
-        match self.guard.head().load().content() {
+        match self.guard.head().get().content() {
             Content::Empty => assert_eq!(self.guard.head_marks(), [false; Mark::ALL.len()]),
             Content::Sibling(_) => panic!("a sibling in the head"),
             Content::Entry(entry) => assert_eq!(entry.order(), 0, "needs a node"),
@@ -16,8 +16,8 @@ impl Locked<'_> {
                 assert!(root.parent().is_none());
                 assert_eq!(root.index(0), 0);
                 assert_eq!(self.guard.head_marks(), [false; Mark::ALL.len()]);
-                assert_eq!(self.guard.head().load().node_shift(), root.shift());
-                let only = (root.present() == 1).then(|| root.slot(0).load().content());
+                assert_eq!(self.guard.head().get().node_shift(), root.shift());
+                let only = (root.present() == 1).then(|| root.slot(0).get().content());
                 match only {
                     Some(Content::Node(_)) => panic!("a root too many"),
                     Some(Content::Entry(entry)) => assert!(entry.order() > 0, "fits into the head"),
@@ -30,7 +30,7 @@ impl Locked<'_> {
         for node in self.guard.free() {
             assert!(!node.is_in_use());
             assert_eq!((node.present(), all_marks(node)), (0, 0));
-            assert!((0..SLOTS).all(|offset| node.slot(offset).load().is_empty()));
+            assert!((0..SLOTS).all(|offset| node.slot(offset).get().is_empty()));
         }
     }
 }
@@ -48,9 +48,9 @@ fn check_node(node: &Node) -> usize {
     while offset < SLOTS {
         assert_eq!(
             node.present() >> offset & 1 == 0,
-            matches!(node.slot(offset).load().content(), Content::Empty),
+            matches!(node.slot(offset).get().content(), Content::Empty),
         );
-        match node.slot(offset).load().content() {
+        match node.slot(offset).get().content() {
             Content::Empty => offset += 1,
             Content::Sibling(_) => panic!("a sibling of nothing"),
             Content::Node(child) => {
@@ -68,7 +68,7 @@ fn check_node(node: &Node) -> usize {
                 let span = node.span(entry);
                 assert_eq!(offset % span, 0, "an entry's place");
                 for sibling in offset + 1..offset + span {
-                    assert_eq!(node.slot(sibling).load().as_sibling(), Some(offset));
+                    assert_eq!(node.slot(sibling).get().as_sibling(), Some(offset));
                     assert_eq!(node.present() >> sibling & 1, 0);
                 }
                 offset += span;

@@ -23,6 +23,7 @@ mod stamp;
 mod subjects;
 mod table;
 mod verify;
+mod watchdog;
 mod workers;
 
 use std::fs::File;
@@ -46,6 +47,7 @@ use progress::Progress;
 use report::{Figures, Kinds, Phase as Phases, Report};
 use subjects::Subject;
 use verify::Verifier;
+use watchdog::{Beat, Watchdog};
 use workers::{Crew, Phase, Read};
 
 /// How long readers and writers run before pages begin to move.
@@ -106,18 +108,16 @@ fn session(
 
     let findings = Findings::new(subjects.iter().map(|subject| subject.name.clone()).collect());
     let crew = Crew::new(&subjects, seed, &findings);
-    let how = refolio::Migrate::default().mode(args.mode.into()).form(args.form.into());
-    let mover = Mover { how: &how, rounds: args.rounds, streams: sizes.stream(pages) };
     let readers = readers(args);
-    let (read, rested, moved) = work(&crew, &mover, readers, args.writers, progress);
+    let (_watchdog, beats) = watch(readers, args.writers);
+    let how = refolio::Migrate::default().mode(args.mode.into()).form(args.form.into());
+    let streams = sizes.stream(pages);
+    let mover = Mover { how: &how, rounds: args.rounds, streams, beat: &beats[0] };
+    let (read, rested, moved) = work(&crew, &mover, &beats[1..], readers, progress);
 
-    let mut verifier = Verifier { seed, findings: &findings, bytes: [0; 3] };
+    let mut verifier = Verifier { seed, findings: &findings, beat: &beats[0], bytes: [0; 3] };
     verifier.in_cache(&subjects, progress);
-    for subject in &subjects {
-        if let Err(error) = subject.sync() {
-            findings.failed(&format!("the last sync of {}", subject.name), &error);
-        }
-    }
+    sync(&subjects, &findings, progress);
     verifier.on_disk(&subjects, progress);
     machine::count(&cache, sizes.anon, &findings);
 
@@ -215,21 +215,41 @@ fn load(subjects: &[Subject], room: u64, progress: &mut Progress) -> Result<(), 
     Ok(())
 }
 
+/// Watches the main thread, the readers and the writers.
+fn watch(readers: u64, writers: u64) -> (Watchdog, std::sync::Arc<[Beat]>) {
+    let numbered = |what: &'static str| move |number| format!("{what} {number}");
+    let names = std::iter::once("the thread that moves pages".to_owned())
+        .chain((0..readers).map(numbered("reader")))
+        .chain((0..writers).map(numbered("writer")));
+    Watchdog::new(names, watchdog::LIMIT, |name| {
+        signal::tell(&format!(
+            "refolio: NOT WELL: {name} has been waiting in the engine for more than {} s; a page \
+             is lost, or a wake-up. Nothing can be verified any more.",
+            watchdog::LIMIT.as_secs()
+        ));
+        signal::quit(Exit::Differs)
+    })
+}
+
 /// Readers and writers run, first at rest, then while the mover moves. The answer is what the
 /// readers counted, how long the rest was, and what was moved.
 fn work(
     crew: &Crew<'_>,
     mover: &Mover<'_>,
+    beats: &[Beat],
     readers: u64,
-    writers: u64,
     progress: &mut Progress,
 ) -> (Read, Duration, Moved) {
     std::thread::scope(|scope| {
-        let threads: Vec<_> =
-            (0..readers).map(|number| scope.spawn(move || crew.read(number))).collect();
-        for number in 0..writers {
-            scope.spawn(move || crew.write(number));
+        let (reading, writing) = beats.split_at(readers as usize);
+        let threads: Vec<_> = (0..)
+            .zip(reading)
+            .map(|(number, beat)| scope.spawn(move || crew.read(number, beat)))
+            .collect();
+        for (number, beat) in (0..).zip(writing) {
+            scope.spawn(move || crew.write(number, beat));
         }
+        let over = crew.over_at_last();
         let rest = Instant::now();
         while rest.elapsed() < REST && !signal::stopped() {
             std::thread::sleep(Duration::from_millis(20));
@@ -238,7 +258,7 @@ fn work(
         let rested = rest.elapsed();
         crew.enter(Phase::Moving);
         let moved = mover.run(crew, progress);
-        crew.enter(Phase::Over);
+        drop(over);
         let mut read = Read::default();
         for thread in threads {
             let one = thread.join().expect("a reader does not panic");
@@ -247,6 +267,18 @@ fn work(
         }
         (read, rested, moved)
     })
+}
+
+/// Syncs every file that was written.
+fn sync(subjects: &[Subject], findings: &Findings, progress: &mut Progress) {
+    for (number, subject) in (0..).zip(subjects) {
+        if subject.journal.writes() > 0
+            && let Err(error) = subject.sync()
+        {
+            findings.failed(&format!("the last sync of {}", subject.name), &error);
+        }
+        progress.tick(|| "syncing".into(), number, subjects.len() as u64);
+    }
 }
 
 /// Where the JSON goes, opened before anything starts. None: standard output.

@@ -9,6 +9,7 @@ use super::numbers::{KINDS, Tally};
 use super::prepare::CHUNK;
 use super::progress::Progress;
 use super::subjects::Subject;
+use super::watchdog::Beat;
 use super::workers::Crew;
 use crate::signal;
 use crate::{size, text};
@@ -24,6 +25,8 @@ pub struct Mover<'a> {
     pub rounds: Option<u64>,
     /// The nodes hold less than all pages: what has been evicted is read in before it is moved.
     pub streams: bool,
+    /// Shows that it is not stuck.
+    pub beat: &'a Beat,
 }
 
 /// What was moved.
@@ -69,6 +72,7 @@ impl Mover<'_> {
         to: NodeId,
         moved: &mut Moved,
     ) -> refolio::Result<()> {
+        let _work = self.beat.start();
         let wanted = pages.end - pages.start;
         if self.streams {
             subject.load(pages.clone())?;

@@ -14,6 +14,7 @@ use super::prepare::{CHUNK, Content};
 use super::progress::Progress;
 use super::stamp::{Stamp, hash};
 use super::subjects::Subject;
+use super::watchdog::Beat;
 
 /// Compares everything.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct Verifier<'a> {
     pub seed: u64,
     /// Where damage is reported.
     pub findings: &'a Findings,
+    /// Shows that it is not stuck.
+    pub beat: &'a Beat,
     /// Bytes compared in the last look, by kind.
     pub bytes: [u64; 3],
 }
@@ -81,6 +84,7 @@ impl Verifier<'_> {
         let mut bytes = vec![0; CHUNK.min(subject.len as usize)];
         for start in (0..subject.len).step_by(CHUNK) {
             let len = (subject.len - start).min(CHUNK as u64) as usize;
+            let work = self.beat.start();
             let found = match read(&mut bytes[..len], start) {
                 Ok(found) => found,
                 Err(error) => {
@@ -88,6 +92,7 @@ impl Verifier<'_> {
                     return;
                 }
             };
+            drop(work);
             let pages = start / PAGE_SIZE as u64..;
             for (page, at) in pages.zip((0..len).step_by(PAGE_SIZE)) {
                 let there = &bytes[at.min(found)..(at + PAGE_SIZE).min(found)];
@@ -161,6 +166,7 @@ fn read_full(file: &File, into: &mut [u8], offset: u64) -> io::Result<usize> {
 mod tests {
     use super::*;
     use crate::cmd::migrate::prepare::{PageHash, Prepared};
+    use crate::cmd::migrate::watchdog::{LIMIT, Watchdog};
     use refolio::{Cache, Kind, NodeOptions};
     use std::fs;
 
@@ -191,7 +197,9 @@ mod tests {
         let path = &subject.disk.as_ref().unwrap().path;
         harm(&subject, &File::options().read(true).write(true).open(path).unwrap());
         let findings = Findings::new(vec!["it".into()]);
-        let mut verifier = Verifier { seed: SEED, findings: &findings, bytes: [0; 3] };
+        let (_watchdog, beats) = Watchdog::new(["it".into()], LIMIT, |name| panic!("{name} hangs"));
+        let beat = &beats[0];
+        let mut verifier = Verifier { seed: SEED, findings: &findings, beat, bytes: [0; 3] };
         verifier.on_disk(std::slice::from_ref(&subject), &mut Progress::new());
         assert!(findings.trouble().is_empty());
         let first = findings.first();

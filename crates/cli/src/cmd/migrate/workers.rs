@@ -18,6 +18,7 @@ use super::numbers::Reads;
 use super::prepare::{Content, checked_line};
 use super::stamp::{LINE, Stamp};
 use super::subjects::Subject;
+use super::watchdog::Beat;
 
 /// What the run is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +66,17 @@ impl<'a> Crew<'a> {
         Self { subjects, seed, findings, phase, longest: AtomicU64::new(0) }
     }
 
+    /// The run is over when the answer is dropped, also by a panic: nobody runs for ever then.
+    pub fn over_at_last(&self) -> impl Drop + use<'_, 'a> {
+        struct Over<'c, 'a>(&'c Crew<'a>);
+        impl Drop for Over<'_, '_> {
+            fn drop(&mut self) {
+                self.0.enter(Phase::Over);
+            }
+        }
+        Over(self)
+    }
+
     /// Everybody goes on to this phase.
     pub fn enter(&self, phase: Phase) {
         self.phase.store(phase as u64, SeqCst);
@@ -81,12 +93,14 @@ impl<'a> Crew<'a> {
     }
 
     /// Reads and checks until the run is over.
-    pub fn read(&self, reader: u64) -> Read {
+    pub fn read(&self, reader: u64, beat: &Beat) -> Read {
         let mut counted = Read::default();
+        let work = beat.start();
         let mut reader = Reader::new(self, reader);
         while !self.is(Phase::Over) {
             let Some((subject, page)) = reader.choose() else { break };
             let moving = self.is(Phase::Moving);
+            work.goes_on();
             let took = match reader.operate(subject, page) {
                 Ok(took) => took,
                 Err(error) => {
@@ -105,12 +119,13 @@ impl<'a> Crew<'a> {
     }
 
     /// Writes and journals until the run is over.
-    pub fn write(&self, writer: u64) {
+    pub fn write(&self, writer: u64, beat: &Beat) {
         let mut rng = Rng::with_seed(self.seed ^ (writer + 1) << 32);
         let blocks: Vec<u64> = self.subjects.iter().map(|s| s.journal.blocks(writer)).collect();
         let all: u64 = blocks.iter().sum();
         let mut bytes = vec![0; BLOCK_PAGES as usize * PAGE_SIZE];
         let mut writes = 0;
+        let work = beat.start();
         while all > 0 && !self.is(Phase::Over) {
             let mut nth = rng.u64(..all);
             let mut chosen = 0;
@@ -122,6 +137,7 @@ impl<'a> Crew<'a> {
             let block = subject.journal.block(writer, nth);
             let first = rng.u64(block.clone());
             let pages = first..block.end.min(first + rng.u64(1..=4));
+            work.goes_on();
             if let Err(error) = self.write_pages(subject, pages, &mut bytes) {
                 self.findings.failed(&format!("writing {}", subject.name), &error);
                 break;

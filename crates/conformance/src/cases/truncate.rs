@@ -1,0 +1,105 @@
+//! Pages are cut off, or a hole is punched, and meanwhile …
+
+use super::{FILES, play};
+use crate::Case;
+use crate::actors::{
+    EVICTOR, LOADER, GRABBER, PINNER, PUNCHER, READER, STORER, SYNCER, TRUNCATOR, WRITER,
+};
+use crate::subject::Need::{Eviction, Pins, Views};
+use crate::tally::Fact;
+
+pub(crate) const LOOKUP: Case = Case {
+    name: "truncate_lookup",
+    claim: "A lookup that ends after a truncation does not find what was cut off, nor another page \
+            in its place.",
+    source: "mm/filemap.c: a lookup that got its reference looks at the slot, and under the lock at \
+             the mapping, again",
+    needs: &[Pins],
+    run: |stage| {
+        let cast = &[TRUNCATOR, PUNCHER, GRABBER, GRABBER, WRITER];
+        play(stage, FILES, cast, &[Fact::Cut, Fact::Pinned, Fact::Emptied, Fact::Beyond]);
+    },
+};
+
+pub(crate) const READ: Case = Case {
+    name: "truncate_read",
+    claim: "A read beside a truncation sees what was there, zeros, or the end of the file, and \
+            afterwards never again what was there.",
+    source: "mm/filemap.c, filemap_read: the size is looked at after the page is up to date",
+    needs: &[],
+    run: |stage| {
+        let cast = &[TRUNCATOR, PUNCHER, READER, READER, WRITER];
+        play(stage, FILES, cast, &[Fact::Cut, Fact::Read, Fact::Emptied, Fact::Changed]);
+    },
+};
+
+pub(crate) const FILL: Case = Case {
+    name: "truncate_fill",
+    claim: "A page that was being read in when it was cut off is not there afterwards.",
+    source: "mm/filemap.c, filemap_fault and filemap_update_page: who waited for the lock looks at \
+             the mapping again; 7.3's mapping->invalidate_lock",
+    needs: &[Eviction],
+    run: |stage| {
+        let cast = &[TRUNCATOR, PUNCHER, EVICTOR, READER, WRITER];
+        play(stage, FILES, cast, &[Fact::Cut, Fact::Filled, Fact::Evicted, Fact::Emptied]);
+    },
+};
+
+pub(crate) const FAULT: Case = Case {
+    name: "truncate_fault",
+    claim: "Beyond the end of its file a view has no pages: an access there fails, and none is left \
+            mapped.",
+    source: "mm/truncate.c, truncate_inode_pages and unmap_mapping_range; mmap(2) on SIGBUS",
+    needs: &[Views],
+    run: |stage| {
+        let cast = &[TRUNCATOR, PUNCHER, LOADER, STORER, WRITER];
+        let reach = &[Fact::Cut, Fact::Viewed, Fact::Beyond, Fact::Emptied, Fact::Changed];
+        play(stage, FILES, cast, reach);
+    },
+};
+
+pub(crate) const PIN: Case = Case {
+    name: "truncate_pin",
+    claim: "Truncation waits for no pin: whoever has one is left with an orphan, whose bytes stand \
+            still.",
+    source: "mm/truncate.c, truncate_inode_folio: a page with references leaves its file and is \
+             freed with the last one",
+    needs: &[Pins],
+    run: |stage| {
+        let cast = &[TRUNCATOR, PUNCHER, PINNER, PINNER, WRITER];
+        play(stage, FILES, cast, &[Fact::Cut, Fact::Pinned, Fact::Orphaned, Fact::Written]);
+    },
+};
+
+pub(crate) const WRITEBACK: Case = Case {
+    name: "truncate_writeback",
+    claim: "Writeback does not bring back, in the store, what was cut off.",
+    source: "mm/truncate.c: truncation waits for writeback before it takes a page out",
+    needs: &[],
+    run: |stage| {
+        let cast = &[TRUNCATOR, PUNCHER, SYNCER, WRITER, WRITER];
+        play(stage, FILES, cast, &[Fact::Cut, Fact::Synced, Fact::WrittenBack, Fact::Written]);
+    },
+};
+
+pub(crate) const TRUNCATE: Case = Case {
+    name: "truncate_truncate",
+    claim: "Truncations of one file come one after the other, and take each page out once.",
+    source: "mm/truncate.c: who got the folio lock looks at folio->mapping; i_rwsem",
+    needs: &[],
+    run: |stage| {
+        let cast = &[TRUNCATOR, TRUNCATOR, PUNCHER, WRITER, READER];
+        play(stage, FILES, cast, &[Fact::Cut, Fact::Written, Fact::Emptied, Fact::Changed]);
+    },
+};
+
+pub(crate) const EVICT: Case = Case {
+    name: "truncate_evict",
+    claim: "A page is truncated or evicted; what comes back from the store is not what was cut off.",
+    source: "mm/vmscan.c, __remove_mapping under the folio lock; mm/truncate.c",
+    needs: &[Eviction],
+    run: |stage| {
+        let cast = &[TRUNCATOR, PUNCHER, EVICTOR, EVICTOR, WRITER, READER];
+        play(stage, FILES, cast, &[Fact::Cut, Fact::Evicted, Fact::Filled, Fact::Emptied]);
+    },
+};

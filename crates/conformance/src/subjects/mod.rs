@@ -1,0 +1,7 @@
+//! The subjects that ship.
+
+mod oracle;
+mod refolio;
+
+pub use oracle::Oracle;
+pub use refolio::Refolio;

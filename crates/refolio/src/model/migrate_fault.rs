@@ -1,0 +1,39 @@
+//! migrate × fault: a migration entry is waited for; an entry that is looked at twice is believed.
+
+use super::search::Model;
+use super::world::{World, first, meet};
+
+const MODEL: Model = Model {
+    cell: module_path!(),
+    preemptions: None,
+    outcomes: &["moved", "again: references", "slept"],
+    protections: &[
+        ("entry-skips-recheck", "a page moved"),
+        ("migrate-skips-unmap", "another folio"),
+        ("entries-left-behind", ""),
+    ],
+    meeting,
+};
+
+#[test]
+fn holds() {
+    MODEL.holds();
+}
+
+#[test]
+fn misses() {
+    MODEL.misses();
+}
+
+fn meeting() {
+    let world = World::new(2, 1);
+    world.fault(&[first(0)]);
+    meet(
+        &world,
+        |world| drop(world.migrate(0, 1)),
+        |world| {
+            world.fault(&[first(0)]);
+        },
+    );
+    world.check_at_rest(&[first(0)]);
+}

@@ -1,0 +1,41 @@
+//! migrate × fill: a page that is being read in is not to be found on a list, and locked; and whoever
+//! reads it in holds it.
+
+use super::search::Model;
+use super::world::{World, first, meet};
+
+const MODEL: Model = Model {
+    cell: module_path!(),
+    preemptions: None,
+    outcomes: &["moved", "again: references", "again: locked", "again: isolated", "gone", "slept"],
+    protections: &[
+        ("uptodate-before-bytes", "page"),
+        ("freeze-without-count", "a page moved"),
+    ],
+    meeting,
+};
+
+#[test]
+fn holds() {
+    MODEL.holds();
+}
+
+#[test]
+fn misses() {
+    MODEL.misses();
+}
+
+fn meeting() {
+    let world = World::new(2, 1);
+    meet(
+        &world,
+        |world| {
+            world.migrate(0, 1);
+            world.read(0, &[first(0)]);
+        },
+        |world| {
+            world.check_pinned(&world.page(0), 0, &[first(0)]);
+        },
+    );
+    world.check_at_rest(&[first(0)]);
+}

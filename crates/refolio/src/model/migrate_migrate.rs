@@ -1,0 +1,31 @@
+//! migrate × migrate: only one has the page isolated.
+
+use super::search::Model;
+use super::world::{World, first, meet};
+
+const MODEL: Model = Model {
+    cell: module_path!(),
+    preemptions: None,
+    outcomes: &["moved", "here", "again: isolated"],
+    protections: &[
+        ("isolation-shared", ""),
+    ],
+    meeting,
+};
+
+#[test]
+fn holds() {
+    MODEL.holds();
+}
+
+#[test]
+fn misses() {
+    MODEL.misses();
+}
+
+fn meeting() {
+    let world = World::new(2, 1);
+    drop(world.page(0));
+    meet(&world, |world| drop(world.migrate(0, 1)), |world| drop(world.migrate(0, 1)));
+    world.check_at_rest(&[first(0)]);
+}

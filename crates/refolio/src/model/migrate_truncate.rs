@@ -1,0 +1,38 @@
+//! migrate × truncate: the folio lock. A page that is cut off is not brought back by its move.
+
+use super::search::Model;
+use super::world::{World, meet};
+use crate::truncate;
+
+const MODEL: Model = Model {
+    cell: module_path!(),
+    preemptions: None,
+    outcomes: &["moved", "again: references", "again: locked", "gone", "slept"],
+    protections: &[
+        ("truncate-skips-lock", ""),
+        ("truncate-skips-recheck", ""),
+        ("migrate-skips-recheck", ""),
+    ],
+    meeting,
+};
+
+#[test]
+fn holds() {
+    MODEL.holds();
+}
+
+#[test]
+fn misses() {
+    MODEL.misses();
+}
+
+fn meeting() {
+    let world = World::new(2, 1);
+    drop(world.page(0));
+    meet(
+        &world,
+        |world| drop(world.migrate(0, 1)),
+        |world| truncate::set_len(&world.core, &world.mapping, 0).unwrap(),
+    );
+    world.check_at_rest(&[]);
+}

@@ -1,0 +1,40 @@
+//! migrate × write: the folio lock. Whoever gets it looks whether the folio still is the page; so no
+//! write goes to the folio that the page has left.
+
+use super::search::Model;
+use super::world::{World, meet};
+
+const MODEL: Model = Model {
+    cell: module_path!(),
+    preemptions: None,
+    outcomes: &["moved", "again: references", "again: locked", "slept"],
+    protections: &[
+        ("write-skips-recheck", "the cache"),
+        ("migrate-skips-lock", ""),
+    ],
+    meeting,
+};
+
+#[test]
+fn holds() {
+    MODEL.holds();
+}
+
+#[test]
+fn misses() {
+    MODEL.misses();
+}
+
+fn meeting() {
+    let world = World::new(2, 1);
+    drop(world.page(0));
+    meet(
+        &world,
+        |world| drop(world.migrate(0, 1)),
+        |world| {
+            world.write(0, 2);
+            world.read(0, &[2]);
+        },
+    );
+    world.check_at_rest(&[2]);
+}

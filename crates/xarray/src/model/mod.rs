@@ -1,0 +1,89 @@
+//! Every interleaving of a load with what the holder of the lock does, and every stale value that the
+//! memory model lets the load see.
+//!
+//! Each file is one meeting. Its scenes are explored twice: as they are, where no assertion may fail
+//! and every outcome must have been reached somewhere, and without one protection at a time, where
+//! some assertion must fail: a model that does not miss what it takes away proves nothing.
+//!
+//! The nodes of a model have 4 slots. Run by `cargo model -p refolio-xarray`.
+
+mod load_vs_shrink;
+mod load_vs_split;
+mod load_vs_store;
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crate::sync::without;
+use crate::{Entry, XArray};
+
+/// Switches away from a thread that could go on, per execution. The scenes are complete with fewer.
+const PREEMPTIONS: usize = 4;
+
+std::thread_local!(static REACHED: RefCell<BTreeSet<&'static str>> = RefCell::default());
+
+/// Notes an outcome of the execution that runs.
+pub(crate) fn reached(outcome: &'static str) {
+    REACHED.with_borrow_mut(|reached| _ = reached.insert(outcome));
+}
+
+/// Explores a scene: a storer and a loader, which meet in what `prepare` made, and whose results
+/// `judge` looks at. It does so when both have ended, because a panic in the middle of the search
+/// would drop locks that the checker no longer knows.
+struct Scene<S, T> {
+    prepare: fn(&XArray),
+    store: fn(&XArray) -> S,
+    load: fn(&XArray) -> T,
+    judge: fn(S, T),
+    /// What some execution has to reach.
+    outcomes: &'static [&'static str],
+    /// What some execution has to miss.
+    protections: &'static [&'static str],
+}
+
+impl<S: Send + 'static, T: Send + 'static> Scene<S, T> {
+    fn run(&self) {
+        REACHED.take();
+        self.explore(None);
+        let reached = REACHED.take();
+        for outcome in self.outcomes {
+            assert!(reached.contains(outcome), "never {outcome}, only {reached:?}");
+        }
+        for protection in self.protections {
+            let explored = catch_unwind(AssertUnwindSafe(|| self.explore(Some(protection))));
+            assert!(explored.is_err(), "nothing misses {protection}");
+        }
+    }
+
+    fn explore(&self, without_protection: Option<&'static str>) {
+        let Self { prepare, store, load, judge, .. } = *self;
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(PREEMPTIONS);
+        builder.max_branches = 100_000;
+        without(without_protection, || {
+            builder.check(move || {
+                let array = Arc::new(XArray::new());
+                prepare(&array);
+                let storer = loom::thread::spawn({
+                    let array = Arc::clone(&array);
+                    move || store(&array)
+                });
+                let loaded = load(&array);
+                let stored = storer.join().unwrap();
+                array.lock().check();
+                judge(stored, loaded);
+            });
+        });
+    }
+}
+
+fn store(array: &XArray, index: u64, order: u32, payload: u64) {
+    array.lock().store(index, order, Entry::item(payload)).unwrap();
+}
+
+/// The payload that `index` has; 0 for none.
+fn load(array: &XArray, index: u64) -> u64 {
+    array.load(index).map_or(0, Entry::payload)
+}
