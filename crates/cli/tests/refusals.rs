@@ -45,6 +45,11 @@ fn paths_without_pages() {
     fs::write(at("empty"), "").unwrap();
     refused(&["explain", &at("empty"), "--page", "0"], &["empty", "no pages"]);
 
+    let kept = at("kept");
+    fs::write(&kept, "bytes").unwrap();
+    refused(&["migrate", &kept, "--json", &kept], &["kept", "overwrite"]);
+    assert_eq!(fs::read(&kept).unwrap(), b"bytes");
+
     // One bad path refuses the run, however many good ones there are.
     fs::write(at("good"), "bytes").unwrap();
     refused(&["migrate", &at("good"), &at("missing")], &["missing"]);

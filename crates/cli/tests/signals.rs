@@ -50,7 +50,7 @@ fn a_run_that_is_stopped_reports_what_was_done() {
 
 #[test]
 fn a_run_that_is_stopped_before_it_moves_says_so() {
-    let args = ["migrate", "--sample=4G", "--fast=64M"];
+    let args = ["migrate", "--sample=512M", "--fast=64M"];
     stopped(&args, "making a sample", &[Signal::INT]).expect(130);
 }
 

@@ -119,7 +119,7 @@ fn same(play: &Play, file: u32, one: &[u8], other: &[u8], what: &str) -> Result<
 }
 
 /// How long a subject's own threads may go on after the last call.
-const SETTLE: Duration = Duration::from_secs(2);
+const SETTLE: Duration = Duration::from_secs(1);
 
 /// Waits until the accounts add up.
 fn settle(

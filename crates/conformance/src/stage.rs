@@ -57,11 +57,11 @@ impl Play {
         self.over.store(true, SeqCst);
     }
 
-    fn set(&self) -> Result<(), Refusal> {
-        for ((file, kind), ledger) in (0..).zip(self.kinds).zip(&self.ledgers) {
-            self.subject.create(file, *kind, &ledger.first_bytes())?;
-        }
-        Ok(())
+    fn set(&self) -> Result<(), Failure> {
+        (0..).zip(self.kinds).zip(&self.ledgers).try_for_each(|((file, kind), ledger)| {
+            let made = self.subject.create(file, *kind, &ledger.first_bytes());
+            made.map_err(|refusal| refused("making a file", &refusal))
+        })
     }
 }
 
@@ -103,10 +103,8 @@ impl Stage {
             failures: Mutex::default(),
             over: AtomicBool::new(false),
         });
-        let _lived = self.one_thread(&play, "making the files", |play| {
-            let refused = |refusal: Refusal| refused("making a file", &refusal);
-            play.set().map_err(refused)
-        }) && self.actors(&play, &scene)
+        let _ = self.one_thread(&play, "making the files", Play::set)
+            && self.actors(&play, &scene)
             && self.one_thread(&play, "looking at what is left", rest::look);
         self.facts = play.tally.counts(&play.start, &self.subject.counters());
         let failures = std::mem::take(
@@ -157,24 +155,24 @@ impl Stage {
             }
             std::thread::sleep(TICK);
         }
-        // Unless something went wrong before its time.
-        if !play.over.swap(true, SeqCst)
-            && let Some(failure) = self.unreached(play, scene)
-        {
-            play.fail(failure);
+        // What went wrong may have ended the play before its time.
+        let early = play.over.swap(true, SeqCst);
+        let unreached = self.unreached(play, scene).filter(|_| !early);
+        let lived = threads.join(self.settings.patience);
+        if let Some(missing) = unreached.filter(|_| lived) {
+            let detail = format!("{} in {:.1?}", missing.absence(), start.elapsed());
+            play.fail(Failure { wrong: Wrong::Unreached, detail });
         }
-        threads.join(self.settings.patience)
+        lived
     }
 
     /// What the case is about, and has not happened.
-    fn unreached(&self, play: &Play, scene: &Scene) -> Option<Failure> {
+    fn unreached(&self, play: &Play, scene: &Scene) -> Option<Fact> {
         let counters = play.subject.counters();
-        let missing = scene.reach.iter().copied().find(|fact| {
+        scene.reach.iter().copied().find(|fact| {
             let possible = fact.needs().is_none_or(|need| self.about.has.contains(&need));
             possible && play.tally.count(*fact, &play.start, &counters) == 0
-        })?;
-        let detail = format!("{} in {:?}", missing.absence(), self.settings.limit);
-        Some(Failure { wrong: Wrong::Unreached, detail })
+        })
     }
 
     fn one_thread(

@@ -9,8 +9,8 @@
 //! file. Whoever takes it off ([`Lru::isolate`]) holds a reference and is the only one who may move
 //! or evict it, until it is put back.
 
-use crate::folio::Folios;
-use crate::folio::state::{Flag, Snapshot};
+use crate::folio::state::Flag;
+use crate::folio::{Folio, Folios};
 use crate::sync::Mutex;
 use crate::units::{FrameNo, pages};
 
@@ -101,7 +101,8 @@ impl Lru {
     /// Up to `count` folios that were not used lately, coldest first. They stay on the list, but go
     /// to its head, so that those which turn out to be busy are not met again at once. Folios that
     /// were used are given their second chance on the way; at most `scan` are looked at (the number
-    /// that was is the second answer).
+    /// that was is the second answer). With `force` active ones are taken, too, however many inactive
+    /// ones there are: those may all be pinned.
     #[doc(alias = "shrink_inactive_list")]
     #[doc(alias = "shrink_active_list")]
     pub fn coldest(
@@ -109,13 +110,14 @@ impl Lru {
         folios: &Folios,
         count: usize,
         scan: usize,
-        evictable: impl Fn(Snapshot) -> bool,
+        force: bool,
+        evictable: impl Fn(&Folio) -> bool,
     ) -> (Vec<FrameNo>, usize) {
         let mut lists = self.lists.lock();
         let mut cold = Vec::with_capacity(count);
         let mut scanned = 0;
         while cold.len() < count && scanned < scan {
-            lists.balance(folios, self.first);
+            lists.balance(folios, self.first, force);
             let at = lists.ends[List::Inactive as usize].tail;
             if at == NONE {
                 break;
@@ -130,7 +132,7 @@ impl Lru {
                 lists.push(at, List::Active, size);
             } else {
                 lists.push(at, List::Inactive, size);
-                if evictable(folio.state.load()) {
+                if evictable(folio) {
                     cold.push(frame);
                 }
             }
@@ -178,10 +180,10 @@ impl Lists {
         }
     }
 
-    /// Moves one folio from the active tail down when the active list is the larger one.
-    fn balance(&mut self, folios: &Folios, first: FrameNo) {
+    /// Moves one folio from the active tail down when the active list is the larger one, or by force.
+    fn balance(&mut self, folios: &Folios, first: FrameNo, force: bool) {
         let [inactive, active] = self.ends;
-        if active.tail == NONE || active.pages <= inactive.pages {
+        if active.tail == NONE || active.pages <= inactive.pages && !force {
             return;
         }
         let at = active.tail;

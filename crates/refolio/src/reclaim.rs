@@ -16,6 +16,7 @@
 
 use crate::core::{Core, FolioLock, Fresh};
 use crate::error::{Error, Result};
+use crate::folio::Folio;
 use crate::folio::state::{Flag, Freeze};
 use crate::mapping::Mapping;
 use crate::migrate::Place;
@@ -25,6 +26,7 @@ use crate::sync::{Arc, broken};
 use crate::units::{FrameNo, PageIndex, pages};
 use crate::writeback::{self, Patience};
 use refolio_xarray::Entry;
+use std::cell::Cell;
 
 /// Victims that are taken from a list at a time.
 #[doc(alias = "SWAP_CLUSTER_MAX")]
@@ -106,13 +108,25 @@ pub(crate) fn shrink(core: &Core, node: &Node, target: u32) -> u64 {
     let lru = &core.lrus[node.id.0 as usize];
     let mut freed = 0;
     let mut fruitless = 0;
+    // What cannot go must not hide what can: pinned pages, and anonymous ones when no node below
+    // has room for them.
+    let anonymous = Cell::new(true);
+    let can_go = |folio: &Folio| {
+        let state = folio.state.load();
+        state.references() <= folio.expected_references()
+            && (anonymous.get() || !state.has(Flag::ANON))
+    };
     while node.nr_free_pages() < target && fruitless < 4 {
         let limit = (node.frames as usize / 4).max(BATCH * 8);
-        let (cold, scanned) = lru.coldest(&core.folios, BATCH, limit, |_| true);
+        let (cold, scanned) = lru.coldest(&core.folios, BATCH, limit, fruitless > 0, can_go);
         core.events.pgscan.add(scanned as u32);
         let before = freed;
         for frame in cold {
-            freed += u64::from(discard(core, node, frame));
+            let went = discard(core, node, frame);
+            if went == 0 && core.folio(frame).state.load().has(Flag::ANON) {
+                anonymous.set(false);
+            }
+            freed += u64::from(went);
         }
         fruitless = if freed == before { fruitless + 1 } else { 0 };
     }

@@ -1,5 +1,6 @@
 //! Views: memory that is used through a table.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::panic::Location;
 
@@ -173,18 +174,15 @@ impl View {
         Ok(passes::would_move(self.core(), &self.places(pages), to))
     }
 
-    /// One place for each mapped folio of the range.
+    /// One place for each mapped folio of the range. The entries of a folio need not lie together:
+    /// some may have been discarded, and filled again by others.
     fn places(&self, pages: Range<u64>) -> Vec<Place> {
-        let mut places = Vec::new();
-        let mut last = None;
-        for page in pages.start..pages.end.min(self.pages()) {
-            let folio = self.table.load(Vpn(page)).mapped().map(|mapped| mapped.folio);
-            if folio.is_some() && folio != last {
-                places.push(Place::Table(self.table.clone(), Vpn(page)));
-            }
-            last = folio;
-        }
-        places
+        let mut folios = BTreeSet::new();
+        let mapped = (pages.start..pages.end.min(self.pages())).map(Vpn).filter(|page| {
+            let mapped = self.table.load(*page).mapped();
+            mapped.is_some_and(|mapped| folios.insert(mapped.folio))
+        });
+        mapped.map(|page| Place::Table(self.table.clone(), page)).collect()
     }
 
     /// Takes pages from the view: anonymous ones are freed and read as zeros from now on, those of

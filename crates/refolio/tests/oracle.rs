@@ -14,7 +14,7 @@
 
 mod support;
 
-use support::ops;
+use support::{crowd, ops};
 use support::seed::Plan;
 use support::shrink::play_or_shrink;
 
@@ -27,4 +27,9 @@ fn one_thread() {
         play_or_shrink(&setup, &ops);
         ops.len() as u64
     });
+}
+
+#[test]
+fn many_threads() {
+    Plan::from_env(60_000).play("many_threads", |seed| crowd::play(seed, 15_000));
 }

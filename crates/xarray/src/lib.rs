@@ -120,3 +120,7 @@ impl fmt::Debug for Locked<'_> {
         f.debug_struct("Locked").finish_non_exhaustive()
     }
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use crate::entry::{Entry, MAX_ORDER, Mark, Overlap};
 use crate::node::{Content, Guard, Node, SLOTS, Word};
+use crate::sync::broken;
 
 /// An array under its lock (Linux: the i_pages lock). Everything that changes it is here.
 ///
@@ -198,9 +199,16 @@ impl<'a> Locked<'a> {
                 pieces.pop();
                 self.put(node, first..end, piece);
             } else {
-                // Linked with the truth in it: as long as it is not split, `old`.
-                let child = self.add_node(node, first, Some(old));
+                // Linked with the truth in it, which is still `old`, and split after that.
+                let child = self.new_node(node, first, Some(old));
+                let late = broken("linked-with-the-truth");
+                if !late {
+                    node.link(first, child);
+                }
                 self.split_slots(child, 0..SLOTS, old, marks, pieces);
+                if late {
+                    node.link(first, child);
+                }
             }
             for (mark, set) in Mark::ALL.into_iter().zip(marks) {
                 node.mark(first, mark, set);

@@ -334,6 +334,12 @@ impl Node {
         old & bit != 0
     }
 
+    /// Lets a slot lead to `child`, which holds the truth.
+    pub fn link(&self, offset: usize, child: &Node) {
+        self.slot(offset).store(Word::node(child));
+        self.set_present(offset);
+    }
+
     /// Forgets that slots hold something, and their marks.
     pub fn forget(&self, slots: Range<usize>) {
         let keep = !slots.fold(0, |bits, offset| bits | 1 << offset);

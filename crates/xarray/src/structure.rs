@@ -26,7 +26,11 @@ impl<'a> Locked<'a> {
             let offset = node.offset(index);
             node = match node.slot(offset).get().content() {
                 Content::Node(child) => child,
-                _ => self.add_node(node, offset, None),
+                _ => {
+                    let child = self.new_node(node, offset, None);
+                    node.link(offset, child);
+                    child
+                }
             };
         }
         node
@@ -66,8 +70,8 @@ impl<'a> Locked<'a> {
         }
     }
 
-    /// Links a node below a slot that is empty, or whose entry is about to be split.
-    pub(crate) fn add_node(
+    /// A node below a slot that is empty, or whose entry is about to be split: in use, not yet linked.
+    pub(crate) fn new_node(
         &mut self,
         parent: &'a Node,
         offset: usize,
@@ -75,12 +79,10 @@ impl<'a> Locked<'a> {
     ) -> &'a Node {
         let place = place(parent.index(offset), parent.shift() - BITS);
         let node = self.guard.take(place, Some(parent));
-        if let Some(entry) = truth.filter(|_| !broken("linked-with-the-truth")) {
+        if let Some(entry) = truth {
             (0..SLOTS).for_each(|offset| node.slot(offset).store(Word::entry(entry)));
         }
         node.come_into_use();
-        parent.slot(offset).store(Word::node(node));
-        parent.set_present(offset);
         node
     }
 

@@ -20,6 +20,7 @@ use std::ptr;
 ///   readable and writable, and is unmapped in `drop` and nowhere else.
 /// - No `&mut` of these bytes exists, ever; a `&` only through [`bytes`](Self::bytes). All other
 ///   accesses are relaxed atomic.
+/// - `avx512` is true only where the processor has it.
 pub(super) struct Arena {
     map: *mut u8,
     mapped: usize,

@@ -7,8 +7,8 @@
 //! **Readers race with writers by design.** An optimistic reader takes no reference: it copies
 //! bytes out while they may be overwritten, looks at the folio's version afterwards, and throws
 //! torn bytes away. So neither side may use plain accesses, nor `&` or `&mut`. All copies in and
-//! out are relaxed atomic: by inline assembly on x86-64 ([`x86_64`]), elsewhere word by word
-//! ([`words`]). What orders them is the caller's: a writer changes the version before and after,
+//! out are relaxed atomic: by inline assembly on x86-64 (`x86_64.rs`), elsewhere word by word
+//! (`words.rs`). What orders them is the caller's: a writer changes the version before and after,
 //! with a Release fence behind the first change and Release on the second; a reader loads the
 //! version with Acquire, copies, and has an Acquire fence before it loads the version again.
 //!

@@ -25,7 +25,7 @@ fn misses() {
 
 fn meeting() {
     let world = World::new(2, 1);
-    drop(world.page(0));
-    meet(&world, |world| drop(world.migrate(0, 1)), |world| drop(world.evict(0)));
+    world.load(0);
+    meet(&world, |world| _ = world.migrate(0, 1), |world| _ = world.evict(0));
     world.check_at_rest(&[first(0)]);
 }

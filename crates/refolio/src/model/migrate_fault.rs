@@ -30,7 +30,7 @@ fn meeting() {
     world.fault(&[first(0)]);
     meet(
         &world,
-        |world| drop(world.migrate(0, 1)),
+        |world| _ = world.migrate(0, 1),
         |world| {
             world.fault(&[first(0)]);
         },

@@ -28,7 +28,7 @@ fn misses() {
 
 fn meeting() {
     let world = World::new(2, 2);
-    drop(world.page(0));
+    world.load(0);
     meet(
         &world,
         |world| {

@@ -28,10 +28,10 @@ fn misses() {
 
 fn meeting() {
     let world = World::new(2, 1);
-    drop(world.page(0));
+    world.load(0);
     meet(
         &world,
-        |world| drop(world.migrate(0, 1)),
+        |world| _ = world.migrate(0, 1),
         |world| truncate::set_len(&world.core, &world.mapping, 0).unwrap(),
     );
     world.check_at_rest(&[]);

@@ -27,10 +27,10 @@ fn misses() {
 
 fn meeting() {
     let world = World::new(2, 1);
-    drop(world.page(0));
+    world.load(0);
     meet(
         &world,
-        |world| drop(world.migrate(0, 1)),
+        |world| _ = world.migrate(0, 1),
         |world| {
             world.write(0, 2);
             world.read(0, &[2]);

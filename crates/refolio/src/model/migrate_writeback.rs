@@ -29,7 +29,7 @@ fn meeting() {
     world.write(0, 2);
     meet(
         &world,
-        |world| drop(world.migrate(0, 1)),
+        |world| _ = world.migrate(0, 1),
         |world| {
             writeback::write_range(&world.core, &world.mapping, 0..9, Patience::Wait).unwrap();
             assert_eq!(world.store.bytes(), super::world::full(2), "what is written back");

@@ -270,7 +270,9 @@ impl<'a> Player<'a> {
 
     fn sync(&mut self, n: usize) {
         let file = self.file(n).1;
-        unless_poisoned([file], file.writer().sync());
+        if !unless_poisoned([file], file.writer().sync()) {
+            return;
+        }
         let (stored, bytes) = (file.stored(), file.bytes.borrow());
         assert_eq!(stored.len(), bytes.len(), "length of the store after sync");
         for (page, part) in parts(0, bytes.len()) {
@@ -338,15 +340,19 @@ impl<'a> Player<'a> {
     }
 }
 
-/// A poisoned page that is dirty is not written back, and that is said.
-fn unless_poisoned<'a>(files: impl IntoIterator<Item = &'a Tested>, result: refolio::Result<()>) {
-    match result {
+/// Whether everything was written back: a poisoned page that is dirty is not, and that is said.
+fn unless_poisoned<'a>(
+    files: impl IntoIterator<Item = &'a Tested>,
+    result: refolio::Result<()>,
+) -> bool {
+    match &result {
         Err(Error::Poisoned { index }) => {
             let mut files = files.into_iter();
             assert!(files.any(|file| file.poisoned.borrow().contains(&index.0)));
         }
-        result => result.unwrap(),
+        result => assert!(result.is_ok(), "{result:?}"),
     }
+    result.is_ok()
 }
 
 /// Writes bytes to what a file should hold.

@@ -17,6 +17,7 @@ fn a_node_in_its_next_use_answers_for_nobody_else() {
             0 => reached("missed"),
             other => panic!("the entry of {other}"),
         },
+        preemptions: 3,
         outcomes: &["found", "missed", "retry"],
         protections: &["place-check", "generation-recheck", "generation-release"],
     }
@@ -40,6 +41,7 @@ fn what_stays_is_found_while_the_root_goes_and_comes() {
             (1, 0) => reached("after"),
             other => panic!("{other:?}"),
         },
+        preemptions: 3,
         outcomes: &["before", "after", "retry"],
         protections: &["generation-before-emptying", "generation-recheck"],
     }

@@ -13,7 +13,10 @@ lazy_static! {
 #[test]
 fn who_finds_an_entry_sees_what_was_written_before_it_was_stored() {
     Scene {
-        prepare: |_| _ = DATA.load(Relaxed),
+        prepare: |array| {
+            store(array, 2, 0, 9);
+            DATA.load(Relaxed);
+        },
         store: |array| {
             // Relaxed, as the load: the array's orderings have to do.
             DATA.store(1, Relaxed);
@@ -24,6 +27,7 @@ fn who_finds_an_entry_sees_what_was_written_before_it_was_stored() {
             reached(if found == 1 { "found" } else { "missed" });
             assert!(found == 0 || data == 1, "an entry before its data");
         },
+        preemptions: 3,
         outcomes: &["found", "missed"],
         protections: &["slot-release"],
     }
@@ -42,6 +46,7 @@ fn an_entry_is_replaced_at_one_moment() {
             (2, 2) => reached("both after"),
             other => panic!("{other:?}"),
         },
+        preemptions: 3,
         outcomes: &["both before", "between", "both after"],
         protections: &[],
     }
@@ -63,6 +68,7 @@ fn an_entry_comes_and_goes_for_all_its_indices_at_once() {
             (1, 1) => reached("both after"),
             other => panic!("came in parts: {other:?}"),
         },
+        preemptions: 3,
         outcomes: &["both before", "between", "both after", "retry"],
         protections: &["fresh-siblings-first"],
     }
@@ -77,6 +83,7 @@ fn an_entry_comes_and_goes_for_all_its_indices_at_once() {
             (0, 0) => reached("both after"),
             other => panic!("went in parts: {other:?}"),
         },
+        preemptions: 3,
         outcomes: &["both before", "between", "both after", "retry"],
         protections: &[],
     }
@@ -99,6 +106,7 @@ fn a_store_over_smaller_entries_leaves_no_gap() {
             (2, 2) => reached("both after"),
             other => panic!("{other:?}"),
         },
+        preemptions: 3,
         outcomes: &["both before", "between", "both after", "retry"],
         protections: &["generation-before-emptying"],
     }

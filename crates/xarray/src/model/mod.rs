@@ -19,9 +19,6 @@ use std::sync::Arc;
 use crate::sync::without;
 use crate::{Entry, XArray};
 
-/// Switches away from a thread that could go on, per execution. The scenes are complete with fewer.
-const PREEMPTIONS: usize = 4;
-
 std::thread_local!(static REACHED: RefCell<BTreeSet<&'static str>> = RefCell::default());
 
 /// Notes an outcome of the execution that runs.
@@ -37,6 +34,8 @@ struct Scene<S, T> {
     store: fn(&XArray) -> S,
     load: fn(&XArray) -> T,
     judge: fn(S, T),
+    /// Switches away from a thread that could go on, at most so many in one execution.
+    preemptions: usize,
     /// What some execution has to reach.
     outcomes: &'static [&'static str],
     /// What some execution has to miss.
@@ -58,9 +57,9 @@ impl<S: Send + 'static, T: Send + 'static> Scene<S, T> {
     }
 
     fn explore(&self, without_protection: Option<&'static str>) {
-        let Self { prepare, store, load, judge, .. } = *self;
+        let Self { prepare, store, load, judge, preemptions, .. } = *self;
         let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = Some(PREEMPTIONS);
+        builder.preemption_bound = Some(preemptions);
         builder.max_branches = 100_000;
         without(without_protection, || {
             builder.check(move || {

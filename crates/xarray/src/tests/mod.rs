@@ -5,3 +5,8 @@ pub(crate) mod check;
 mod oracle;
 #[cfg(not(refolio_loom))]
 mod stress;
+
+const _: fn() = || {
+    fn is_shared<T: Send + Sync>() {}
+    is_shared::<crate::XArray>();
+};

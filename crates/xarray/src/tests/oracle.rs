@@ -78,13 +78,32 @@ fn piece_of(index: u64) -> Entry {
 
 #[derive(Clone, Debug)]
 enum Verb {
-    Store { index: u64, order: u32, aligned: bool, payload: u64 },
+    Store {
+        index: u64,
+        order: u32,
+        aligned: bool,
+        payload: u64,
+    },
     Erase(u64),
-    Split { index: u64, new_order: u32 },
-    Mark { index: u64, mark: Mark, set: bool },
-    Look { from: u64, mark: Mark },
+    Split {
+        index: u64,
+        new_order: u32,
+    },
+    Mark {
+        index: u64,
+        mark: Mark,
+        set: bool,
+    },
+    Look {
+        from: u64,
+        mark: Mark,
+    },
     /// Over `len` entries: every third is erased, replaced, or its mark turned.
-    Walk { from: u64, len: usize, mark: Option<Mark> },
+    Walk {
+        from: u64,
+        len: usize,
+        mark: Option<Mark>,
+    },
     EraseFrom(u64),
 }
 

@@ -136,10 +136,9 @@ fn a_load_finds_what_is_there_and_nothing_older() {
                 _ => {
                     // Roots above come and go.
                     let far = NEIGHBOURHOODS[2 + dice.roll(4) as usize];
-                    locked.erase(far).map_or_else(
-                        || _ = locked.store(far, 0, Entry::item(turn)),
-                        |_| (),
-                    );
+                    locked
+                        .erase(far)
+                        .map_or_else(|| _ = locked.store(far, 0, Entry::item(turn)), |_| ());
                     continue;
                 }
             }

@@ -67,6 +67,11 @@ impl Inputs {
         self.files.iter().map(|file| file.len).sum()
     }
 
+    /// Whether the path leads to one of the files.
+    pub fn contain(&self, path: &Path) -> bool {
+        fs::metadata(path).is_ok_and(|about| self.seen.contains(&(about.dev(), about.ino())))
+    }
+
     fn add_folder(&mut self, folder: &Path, write: bool) -> Result<(), Failure> {
         let before = self.seen.len();
         for entry in WalkDir::new(folder).sort_by_file_name() {

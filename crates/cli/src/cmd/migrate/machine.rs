@@ -77,6 +77,11 @@ impl Sizes {
         Ok(Self { fast, slow, anon })
     }
 
+    /// Pages in both nodes.
+    pub fn pages(&self) -> u64 {
+        (self.fast + self.slow) / PAGE_SIZE as u64
+    }
+
     /// Whether so many pages are more than a node can hold without evicting some.
     pub fn stream(&self, pages: u64) -> bool {
         let smaller = self.fast.min(self.slow);

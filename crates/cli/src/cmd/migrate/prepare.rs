@@ -90,6 +90,7 @@ pub fn sample(
     progress: &mut Progress,
 ) -> Result<Prepared, Failure> {
     need_space(folder.path(), len)?;
+    progress.step(&format!("making a sample in {}", folder.path().display()));
     let path = folder.path().join("sample");
     let failed = |error| Failure::broken(format!("writing {}", path.display()), error);
     let mut file = File::create(&path).map_err(failed)?;

@@ -238,13 +238,18 @@ impl Kinds {
 impl Report {
     /// How the program must end.
     pub fn exit(&self) -> Exit {
-        if self.total.mismatches > 0 || !self.trouble.is_empty() {
+        if self.total.mismatches > 0 || !self.trouble.is_empty() || self.stood_still() {
             Exit::Differs
         } else if self.interrupted {
             Exit::Interrupted
         } else {
             Exit::Well
         }
+    }
+
+    /// There were pages, there was time, and none has moved.
+    fn stood_still(&self) -> bool {
+        self.total.verified_bytes > 0 && self.total.moved == 0 && !self.interrupted
     }
 
     /// One plain sentence, or two.
@@ -273,6 +278,9 @@ impl Report {
         }
         if let Some(first) = self.trouble.first() {
             return format!("NOT WELL: {first}. ({moved}; {verified} checked.)");
+        }
+        if self.stood_still() {
+            return format!("NOT WELL: no page has moved; all {verified} are as they must be.");
         }
         if self.total.verified_bytes == 0 {
             return format!(
