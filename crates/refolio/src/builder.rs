@@ -212,5 +212,6 @@ pub(crate) fn assemble(nodes: &[NodeOptions], name_holders: bool) -> Result<Core
         bell: Bell::default(),
         name_holders,
         ended: plain::Mutex::default(),
+        hotplug: plain::Mutex::default(),
     })
 }

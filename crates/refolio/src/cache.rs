@@ -14,7 +14,7 @@ use crate::passes::{self, Migrate};
 use crate::report::Report;
 use crate::stats::{NodeStats, Stats};
 use crate::store::{FileStoreOptions, Store};
-use crate::sync::{Arc, Relaxed};
+use crate::sync::{Arc, Relaxed, plain};
 use crate::table::{self, Table};
 use crate::truncate;
 use crate::units::{MAX_ORDER, NodeId};
@@ -242,7 +242,9 @@ impl Cache {
     /// [`Error::Node`] when there is no such node.
     #[doc(alias = "online_pages")]
     pub fn undrain(&self, node: NodeId) -> Result<()> {
-        passes::node(self.core(), node)?.set_offline(false);
+        let node = passes::node(self.core(), node)?;
+        let _hotplug = plain::lock(&self.core().hotplug);
+        node.set_offline(false);
         Ok(())
     }
 

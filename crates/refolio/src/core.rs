@@ -81,6 +81,9 @@ pub(crate) struct Core {
     pub events: Events,
     pub bell: Bell,
     pub name_holders: bool,
+    /// Held while a node goes out of use, comes back, or gives its memory up.
+    #[doc(alias = "mem_hotplug_lock")]
+    pub hotplug: plain::Mutex<()>,
     /// Views that ended while a page of theirs was in the hands of their thread's own guard.
     pub ended: plain::Mutex<Vec<Arc<Table>>>,
 }

@@ -12,6 +12,7 @@ use crate::node::Node;
 use crate::passes::{self, Migrate};
 use crate::reclaim;
 use crate::report::{Kind, Outcome, Owner, PageOutcome, Report};
+use crate::sync::plain;
 use crate::units::{FrameNo, NodeId};
 
 /// How often pages are looked for: what was being allocated when the node went out of use shows up
@@ -29,12 +30,7 @@ pub(crate) fn places_on(core: &Core, node: &Node) -> Vec<Place> {
 #[doc(alias = "offline_pages")]
 pub(crate) fn drain(core: &Core, node: NodeId, how: &Migrate<'_>) -> Result<Report> {
     let source = passes::node(core, node)?;
-    let others: Vec<_> =
-        core.nodes.iter().filter(|other| other.id != node && !other.is_offline()).collect();
-    if others.is_empty() {
-        return Err(Error::Node { node, why: "it is the last one in use" });
-    }
-    source.set_offline(true);
+    let others = take_out_of_use(core, source)?;
     let start = Instant::now();
     let mut report = Report::default();
     // A few times over: what was being allocated when the node went out of use shows up late.
@@ -66,14 +62,29 @@ pub(crate) fn drain(core: &Core, node: NodeId, how: &Migrate<'_>) -> Result<Repo
         }
     }
     report.outcomes.extend(orphans(core, source));
-    if source.nr_free_pages() == source.frames {
+    let hotplug = plain::lock(&core.hotplug);
+    // Back in use meanwhile? Then what is free now may hold somebody's bytes in a moment.
+    if source.is_offline() && source.nr_free_pages() == source.frames {
         // A failure only means that the memory stays with us for now.
         if let Err(error) = core.frames.discard(source.first, source.frames) {
             tracing::warn!(%error, "the memory of an emptied node stays with the process");
         }
     }
+    drop(hotplug);
     report.elapsed = start.elapsed();
     Ok(report)
+}
+
+/// Nothing is allocated on the node from here on; the nodes that are left in use.
+fn take_out_of_use<'c>(core: &'c Core, node: &Node) -> Result<Vec<&'c Node>> {
+    let _hotplug = plain::lock(&core.hotplug);
+    let others = core.nodes.iter().filter(|other| other.id != node.id && !other.is_offline());
+    let others: Vec<_> = others.collect();
+    if others.is_empty() {
+        return Err(Error::Node { node: node.id, why: "it is the last one in use" });
+    }
+    node.set_offline(true);
+    Ok(others)
 }
 
 /// Evicts what found no room elsewhere; whether it went.

@@ -284,7 +284,11 @@ impl File {
         let mut loaded = 0;
         for index in pages.start..pages.end.min(PageIndex::count(self.len())) {
             if self.mapping.peek(PageIndex(index)).is_none() {
-                drop(fault::page(self.core(), &self.mapping, PageIndex(index))?);
+                match fault::page(self.core(), &self.mapping, PageIndex(index)) {
+                    // Truncated meanwhile.
+                    Err(Error::OutOfRange { .. }) => break,
+                    page => drop(page?),
+                }
                 loaded += 1;
             }
         }

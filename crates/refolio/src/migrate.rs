@@ -200,7 +200,7 @@ impl<'c> Move<'c> {
         Ok(self.unmap(locked))
     }
 
-    /// 1. Off the LRU: whoever has it isolated is the only one to move or evict it.
+    /// Step 1: Off the LRU: whoever has it isolated is the only one to move or evict it.
     #[doc(alias = "folio_isolate_lru")]
     fn isolate(&self, place: &Place) -> Attempt<Isolated<'c>> {
         let frame = place.folio().ok_or(Stop::Gone)?;
@@ -223,7 +223,7 @@ impl<'c> Move<'c> {
         Ok(Isolated { core, frame })
     }
 
-    /// 2. Room on the target node.
+    /// Step 2: Room on the target node.
     fn alloc(&self, source: &Isolated<'c>) -> Attempt<Fresh<'c>> {
         let anonymous = source.folio().state.load().has(Flag::ANON);
         let flags: &[Flag] = if anonymous { &[Flag::ANON] } else { &[] };
@@ -236,7 +236,7 @@ impl<'c> Move<'c> {
         Ok(fresh)
     }
 
-    /// 3. The source's lock; the destination was born locked. Whoever has the lock looks first
+    /// Step 3: The source's lock; the destination was born locked. Whoever has the lock looks first
     /// whether the folio still is the page (rule 4).
     fn lock(
         &self,
@@ -275,7 +275,7 @@ impl<'c> Move<'c> {
         Ok(Locked { destination, source_lock, source, mapping })
     }
 
-    /// 4. Users of the tables wait from here on, for the folio lock and without a reference.
+    /// Step 4: Users of the tables wait from here on, for the folio lock and without a reference.
     #[doc(alias = "try_to_migrate")]
     fn unmap(&self, locked: Locked<'c>) -> Unmapped<'c> {
         let core = self.core;
@@ -287,7 +287,7 @@ impl<'c> Move<'c> {
         unmapped
     }
 
-    /// 5. References as expected? Then nobody writes (a writer holds the folio lock), and the bytes
+    /// Step 5: References as expected? Then nobody writes (a writer holds the folio lock), and the bytes
     /// can be copied before anything is frozen. The look at the references saves the copy for a
     /// pinned page; for anonymous memory as for files, it is the freeze that decides.
     #[doc(alias = "folio_mc_copy")]
@@ -306,7 +306,7 @@ impl<'c> Move<'c> {
         Ok(Copied(unmapped))
     }
 
-    /// 6. The point of no return: from one reader's step to the next, the page is the destination.
+    /// Step 6: The point of no return: from one reader's step to the next, the page is the destination.
     #[doc(alias = "folio_migrate_mapping")]
     pub fn switch(&self, copied: Copied<'c>) -> Attempt<Switched<'c>> {
         let Copied(unmapped) = copied;
@@ -405,7 +405,7 @@ impl<'c> Move<'c> {
         }
     }
 
-    /// 7. Nothing fails any more: each guard does what is left for it.
+    /// Step 7: Nothing fails any more: each guard does what is left for it.
     #[doc(alias = "migrate_folio_done")]
     pub fn finish(&self, switched: Switched<'c>) -> (FrameNo, FrameNo) {
         let Switched { list, entries, destination, source_lock, source } = switched;

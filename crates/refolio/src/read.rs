@@ -16,7 +16,7 @@ use crate::table::entry::Entry;
 use crate::units::{FrameNo, PAGE_SIZE, PageIndex, Vpn, pieces};
 
 /// Optimistic attempts before a read takes a reference.
-const ATTEMPTS: u32 = if cfg!(refolio_loom) { 2 } else { 8 };
+const ATTEMPTS: u32 = if cfg!(refolio_loom) { 1 } else { 8 };
 
 /// Reads bytes of a file, as many as it has there.
 #[doc(alias = "filemap_read")]
@@ -45,7 +45,7 @@ pub(crate) fn from_file(
 
 /// A read without a reference; whether it worked.
 #[inline]
-fn optimistic(
+pub(crate) fn optimistic(
     core: &Core,
     mapping: &Mapping,
     index: PageIndex,

@@ -87,7 +87,9 @@ pub(crate) fn write_range(
     let mut run: Vec<Page<'_>> = Vec::new();
     loop {
         let dirty = mapping.pages.lock().next_marked(next, Mark::Dirty);
-        let dirty = dirty.filter(|(at, _)| *at < range.end).map(|(at, _)| PageIndex(at));
+        let dirty = dirty.filter(|(at, _)| *at < range.end);
+        let behind = dirty.map(|(at, entry)| at.saturating_add(1 << entry.order()));
+        let dirty = dirty.map(|(at, _)| PageIndex(at));
         let full = run.iter().map(|page| u64::from(page.folio.folio().pages())).sum::<u64>()
             >= RUN_PAGES
             || run.len() == RUN_FOLIOS;
@@ -98,31 +100,31 @@ pub(crate) fn write_range(
                 Err(error) => drop(failed.get_or_insert(error)),
             }
         }
-        let Some(index) = dirty else { break };
-        match begin(core, mapping, index, patience) {
+        let (Some(index), Some(behind)) = (dirty, behind) else { break };
+        let for_resize = if run.is_empty() { patience } else { Patience::Skip };
+        match begin(core, mapping, index, for_resize) {
             Begun::Page(page) => {
                 next = after(&page).0;
                 run.push(page);
             }
-            Begun::Clean => next = index.0.saturating_add(1),
+            Begun::Clean => next = behind,
             Begun::Poisoned => {
                 failed.get_or_insert(Error::Poisoned { index });
-                next = index.0.saturating_add(1);
+                next = behind;
+            }
+            // What is marked goes first: nobody may wait for it while we wait (a truncation does,
+            // with the resize lock).
+            Begun::Resizing | Begun::Blocked(_) if !run.is_empty() => {
+                match submit(core, mapping, std::mem::take(&mut run)) {
+                    Ok(pages) => written += pages,
+                    Err(error) => drop(failed.get_or_insert(error)),
+                }
             }
             Begun::Resizing => break,
-            Begun::Blocked(obstacle) => {
-                if !run.is_empty() {
-                    // What is marked goes first: nobody may wait for us meanwhile.
-                    match submit(core, mapping, std::mem::take(&mut run)) {
-                        Ok(pages) => written += pages,
-                        Err(error) => drop(failed.get_or_insert(error)),
-                    }
-                }
-                match patience {
-                    Patience::Wait => drop(core.wait(obstacle, None)?),
-                    Patience::Skip => next = index.0.saturating_add(1),
-                }
-            }
+            Begun::Blocked(obstacle) => match patience {
+                Patience::Wait => drop(core.wait(obstacle, None)?),
+                Patience::Skip => next = behind,
+            },
         }
         if next == u64::MAX {
             break;

@@ -139,8 +139,8 @@ impl Cursor<'_, '_> {
         Some((found.base, found.entry))
     }
 
-    /// Exchanges the entry for another one of the same order; it keeps the marks. Returns the former
-    /// entry. To a concurrent load this is one store.
+    /// Exchanges the entry for another one of the same order, which has its marks. Returns the
+    /// former entry. To a concurrent load this is one store.
     pub fn replace(&mut self, entry: Entry) -> Option<Entry> {
         let found = self.at.as_mut()?;
         let entry = entry.with_order(found.entry.order());

@@ -64,8 +64,8 @@ impl<'a> Locked<'a> {
     /// # Errors
     ///
     /// [`Overlap::Misaligned`] if `order` is above [`MAX_ORDER`] or `index` not a multiple of
-    /// 2^`order`; [`Overlap::Covered`] if the place is inside an entry of a greater order. The array
-    /// is as it was.
+    /// 2^`order`; [`Overlap::Covered`] if the place is inside an entry of a greater order. The
+    /// array is as it was.
     ///
     /// ```
     /// use refolio_xarray::{Entry, Overlap, XArray};
@@ -117,8 +117,8 @@ impl<'a> Locked<'a> {
         Ok(replaced.map(|(_, entry)| entry))
     }
 
-    /// Takes out the whole entry that covers `index`, with its marks; returns it with the first index
-    /// it covered. Nodes that became empty are given back.
+    /// Takes out the whole entry that covers `index`, with its marks; returns it with the first
+    /// index it covered. Nodes that became empty are given back.
     #[doc(alias = "xa_erase")]
     pub fn erase(&mut self, index: u64) -> Option<(u64, Entry)> {
         let (position, entry) = self.position(index)?;

@@ -14,8 +14,9 @@
 //! 3. A node in the free list has an even generation and no slot that is not empty.
 #![allow(unsafe_code)] // to follow the pointers in slots, and to own the chunks they lead to
 
+mod held;
+
 use std::marker::PhantomData;
-use std::ops::Range;
 use std::ptr::{self, NonNull};
 
 use crate::entry::{Entry, INFO_MASK, INFO_SHIFT, KIND_MASK, Kind, Mark, PAYLOAD_SHIFT};
@@ -39,8 +40,8 @@ const TAG: u64 = (1 << PAYLOAD_SHIFT) - 1;
 const _: () = assert!(usize::BITS == 64, "a slot's word holds an address or 58 bits of payload");
 const _: () = assert!(align_of::<Node>() as u64 > TAG);
 
-/// Which indices a node of the level at `shift` that is on the way to `index` serves: the first of
-/// them, with the bit `shift` (clear in it) set, so that each level's nodes have places of their own.
+/// Which indices a node on the level at `shift` serves, `index` among them: the first of them, with
+/// the bit `shift` (clear in it) set, so that each level's nodes have places of their own.
 #[inline]
 pub(crate) const fn place(index: u64, shift: u32) -> u64 {
     index & u64::MAX << shift << BITS | 1 << shift
@@ -97,8 +98,8 @@ impl<'a> Word<'a> {
             return None;
         }
         let node = self.bits.map_addr(|address| address & !(TAG as usize)).cast::<Node>();
-        // SAFETY: a word of this kind that is not null was made by `Word::node` from a reference to a
-        // node of the arena (invariant 1), whose provenance it has kept, and the node is there as
+        // SAFETY: a word of this kind that is not null was made by `Word::node` from a reference to
+        // a node of the arena (invariant 1), whose provenance it has kept, and the node is there as
         // long as the arena, which is borrowed for 'a (invariant 2). Only shared references to it
         // exist from the allocation of its chunk until the arena goes.
         Some(unsafe { &*node })
@@ -214,10 +215,11 @@ impl Node {
         &self.slots[offset & (SLOTS - 1)]
     }
 
-    /// Acquire: what was written to the node before is seen, so that it can be compared again after
-    /// the node's content was read.
+    /// The first look of a reader, whose second one is `is_still`.
     #[inline]
     pub fn generation(&self) -> u64 {
+        // Acquire: pairs with `move_on`. What the node was given before it came into use, and what
+        // was stored before a change of siblings ended, is seen.
         self.generation.load(Acquire)
     }
 
@@ -235,73 +237,6 @@ impl Node {
         self.place.load(Acquire)
     }
 
-    /// For the holder of the lock, as all that follows.
-    pub fn is_in_use(&self) -> bool {
-        own(&self.generation) % 2 == 1
-    }
-
-    /// From here on the slots say what the place is said to have.
-    pub fn come_into_use(&self) {
-        self.move_on(1);
-    }
-
-    /// Before the first store that makes siblings, or of siblings something else, in a change of
-    /// `span` slots. Not for a single slot: it has none.
-    pub fn begin_reshape(&self, span: usize) {
-        if span > 1 && !broken("reshape-generation") {
-            self.move_on(2);
-        }
-    }
-
-    /// After the last such store.
-    pub fn end_reshape(&self, span: usize) {
-        self.begin_reshape(span);
-    }
-
-    /// Sends readers back that have looked at the generation and not yet again.
-    fn move_on(&self, by: u64) {
-        let generation = own(&self.generation) + by;
-        // Release: who sees the new generation sees what was written before it. And each store
-        // that follows is a Release too, so who sees one of those sees the new generation.
-        let order = if broken("generation-release") { Relaxed } else { Release };
-        self.generation.store(generation, order);
-    }
-
-    /// As `serves`.
-    pub fn place(&self) -> u64 {
-        own(&self.place)
-    }
-
-    pub fn shift(&self) -> u32 {
-        self.place().trailing_zeros()
-    }
-
-    /// Whether `index` is among those it serves.
-    pub fn covers(&self, index: u64) -> bool {
-        place(index, self.shift()) == self.place()
-    }
-
-    /// The slot on the way to `index`.
-    pub fn offset(&self, index: u64) -> usize {
-        (index >> self.shift()) as usize & (SLOTS - 1)
-    }
-
-    /// The slots that the entry has in the node it is in; 1 if it is only below one.
-    pub fn span(&self, entry: Entry) -> usize {
-        1 << entry.order().saturating_sub(self.shift())
-    }
-
-    /// The first index that a slot serves.
-    pub fn index(&self, offset: usize) -> u64 {
-        let place = self.place();
-        place & (place - 1) | (offset as u64) << self.shift()
-    }
-
-    /// The last index that the node serves.
-    pub fn last(&self) -> u64 {
-        self.place() | !(u64::MAX << self.shift() << BITS)
-    }
-
     pub fn parent(&self) -> Option<&Node> {
         // SAFETY: null, or made by `set_parent` from a reference to a node of the same arena, which
         // lives as long as this one (invariant 2).
@@ -309,43 +244,8 @@ impl Node {
     }
 
     pub fn set_parent(&self, parent: Option<&Node>) {
-        self.parent
-            .store(parent.map_or(ptr::null_mut(), |node| ptr::from_ref(node).cast_mut()), Relaxed);
-    }
-
-    /// A bit for each slot that holds a node or an entry.
-    pub fn present(&self) -> u64 {
-        self.present.load(Relaxed)
-    }
-
-    pub fn set_present(&self, offset: usize) {
-        self.present.store(self.present() | 1 << offset, Relaxed);
-    }
-
-    /// A bit for each slot with a marked entry in it or below.
-    pub fn marked(&self, mark: Mark) -> u64 {
-        self.marks[mark as usize].load(Relaxed)
-    }
-
-    /// Sets or clears the bit of one slot. Whether it was set.
-    pub fn mark(&self, offset: usize, mark: Mark, set: bool) -> bool {
-        let (old, bit) = (self.marked(mark), 1 << offset);
-        self.marks[mark as usize].store(if set { old | bit } else { old & !bit }, Relaxed);
-        old & bit != 0
-    }
-
-    /// Lets a slot lead to `child`, which holds the truth.
-    pub fn link(&self, offset: usize, child: &Node) {
-        self.slot(offset).store(Word::node(child));
-        self.set_present(offset);
-    }
-
-    /// Forgets that slots hold something, and their marks.
-    pub fn forget(&self, slots: Range<usize>) {
-        let keep = !slots.fold(0, |bits, offset| bits | 1 << offset);
-        for bits in std::iter::once(&self.present).chain(&self.marks) {
-            bits.store(bits.load(Relaxed) & keep, Relaxed);
-        }
+        let parent = parent.map_or(ptr::null(), ptr::from_ref);
+        self.parent.store(parent.cast_mut(), Relaxed);
     }
 }
 
@@ -468,9 +368,9 @@ impl<'a> Guard<'a> {
     /// Takes back a node that no slot in use leads to any more, and all nodes below that still call
     /// it their parent.
     pub fn give_back(&mut self, node: &'a Node) {
-        // First of all: from here on nobody believes what is in its slots.
-        if !broken("generation-before-emptying") {
-            node.move_on(1);
+        let late = broken("generation-before-emptying");
+        if !late {
+            node.go_out_of_use();
         }
         for slot in &node.slots {
             match slot.get().content() {
@@ -482,8 +382,8 @@ impl<'a> Guard<'a> {
             }
             slot.store(Word::EMPTY);
         }
-        if broken("generation-before-emptying") {
-            node.move_on(1);
+        if late {
+            node.go_out_of_use();
         }
         node.forget(0..SLOTS);
         self.arena.used.store(self.arena.used.load(Relaxed) - 1, Relaxed);
@@ -513,8 +413,8 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         for chunk in &self.chunks {
-            // SAFETY: leaked from a box in `grow`, once. The arena goes, so nothing borrowed from it
-            // is left (invariant 2).
+            // SAFETY: leaked from a box in `grow`, once. The arena goes, so nothing that was
+            // borrowed from it is left (invariant 2).
             drop(unsafe { Box::from_raw(chunk.as_ptr()) });
         }
     }

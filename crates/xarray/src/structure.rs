@@ -70,7 +70,8 @@ impl<'a> Locked<'a> {
         }
     }
 
-    /// A node below a slot that is empty, or whose entry is about to be split: in use, not yet linked.
+    /// A node for below a slot that is empty, or whose entry is about to be split: in use, and not
+    /// yet linked.
     pub(crate) fn new_node(
         &mut self,
         parent: &'a Node,

@@ -110,7 +110,9 @@ pub fn broken(_protection: &'static str) -> bool {
 }
 
 #[cfg(refolio_loom)]
-std::thread_local!(static BROKEN: std::cell::Cell<Option<&'static str>> = const { std::cell::Cell::new(None) });
+std::thread_local! {
+    static BROKEN: std::cell::Cell<Option<&'static str>> = const { std::cell::Cell::new(None) };
+}
 
 /// Runs `model` without the named protection (none: with all of them). The checker runs all
 /// threads of a model on the calling one, so models beside each other do not meet.
@@ -135,7 +137,7 @@ pub fn reached(_place: &'static str) {
 }
 
 #[cfg(refolio_loom)]
-std::thread_local!(static REACHED: std::cell::RefCell<Reached> = const { std::cell::RefCell::new(Reached::new()) });
+std::thread_local!(static REACHED: std::cell::RefCell<Reached> = std::cell::RefCell::default());
 
 /// How often the search came to each place.
 #[cfg(refolio_loom)]
@@ -155,11 +157,11 @@ pub use std::thread_local;
 /// The checker's atomics, made so that it misses no execution.
 ///
 /// Loom 0.7 knows of each atomic only who touched it last. When a thread loads what it is about to
-/// store, the load of another thread before that is forgotten, and the executions in which the store
-/// comes before it are never tried (loom's issues 166 and 392). Here every load takes its turn in a
-/// word beside the atomic first: so two loads depend on each other, both orders are tried, and in
-/// one of them the last to touch the atomic before the other thread's load is the store. The turns
-/// are Relaxed, and order nothing.
+/// store, the load of another thread before that is forgotten, and the executions in which the
+/// store comes before it are never tried (loom's issues 166 and 392). Here every load takes its
+/// turn in a word beside the atomic first: so two loads depend on each other, both orders are
+/// tried, and in one of them the last to touch the atomic before the other thread's load is the
+/// store. The turns are Relaxed, and order nothing.
 #[cfg(refolio_loom)]
 mod checked {
     use super::{Ordering, Relaxed};

@@ -13,15 +13,15 @@
 //! 1. *A node is linked with the truth in it.* Before a slot gets to lead to a new node, every slot
 //!    of the node says what that slot said: nothing, or the entry that is about to be split, or, in
 //!    a new root, the former head. So a link changes no index; only a store in a slot does.
-//! 2. *A node is unlinked by a word that says the same, or is the change itself* (a large entry over
-//!    all the node serves). After that the generation becomes even, and only then are slots
+//! 2. *A node is unlinked by a word that says the same, or is the change itself* (a large entry
+//!    over all the node serves). After that the generation becomes even, and only then are slots
 //!    emptied, and only after that is the node used again.
 //! 3. *The generation moves on before the first and after the last store whenever siblings come or
 //!    go* in a node, staying odd.
 //! 4. *At each moment in between a sibling finds its old entry, its new one, or, where the range is
-//!    filled from empty or emptied, nothing.* Fresh: siblings first, then their entry. Erased: entry
-//!    first. Over smaller entries, and for each piece of a split: entry first, then its siblings,
-//!    the last first.
+//!    filled from empty or emptied, nothing.* Fresh: siblings first, then their entry. Erased:
+//!    entry first. Over smaller entries, and for each piece of a split: entry first, then its
+//!    siblings, the last one first; and of the pieces the last one first.
 //!
 //! # Why a load is linearizable
 //!
@@ -29,31 +29,30 @@
 //! place, read after g, was right. Everything that is written to a node is written with Release
 //! after the generation it belongs to, and everything the reader reads between its two looks it
 //! reads with Acquire: had it seen a place or a slot of a later use, or of a later change of
-//! siblings, the second look would have seen the later generation. And seeing g it saw what the node
-//! was given before g. (That is the argument of a sequence lock.) So which nodes were passed on the
-//! way down does not matter: they only proposed this one.
+//! siblings, the second look would have seen the later generation. And seeing g it saw what the
+//! node was given before g. (That is the argument of a sequence lock.) So which nodes were passed
+//! on the way down does not matter: they only proposed this one.
 //!
-//! *Its slot said the truth then.* While g stands the node is linked, or not yet linked and holds
-//! the truth (rule 1), or not linked any more and holds what was the truth when it was unlinked
-//! (rule 2). In this last case the load takes place just before that. The reader had begun by then:
-//! it has the address from a slot of a node in use, or of one that was unlinked together with
-//! this one or before, and so from the time before.
-//! An empty slot is therefore as good an answer as an entry; and in `head`, whose word is the truth
-//! by itself, also an index beyond what the first node serves.
+//! *Its slot said the truth then.* While g stands, the node is linked; or not yet linked and holds
+//! the truth (rule 1); or not linked any more and holds what was the truth when it was unlinked
+//! (rule 2). In this last case the load takes place just before that. It had begun by then: it has
+//! the address from a slot of a node in use, or of one that was unlinked before this one or
+//! together with it, and so from the time before. An empty slot is therefore as good an answer as
+//! an entry. So is what the head says, whose word is always the truth: also that an index is beyond
+//! what the first node serves.
 //!
 //! *A sibling's entry covers the index.* Both looks at the generation fall between two changes of
-//! siblings, or within a single one (rule 3). Between two, a sibling's slot and its entry's both
-//! stand, but for the exchange of the entry by one of the same order, which is one store. Within
-//! one (rule 4), the index has the sibling's old entry until its own slot is overwritten, or the
-//! old entry's slot is overwritten by an entry that covers it as well. The reader may find
-//! the first piece of a split, which does not cover it: it begins again, and its slot has been
-//! overwritten, because that piece was stored last. Nothing where the entry was means, by rule 4, that
-//! the index has none at that moment.
+//! siblings, or within a single one (rule 3). Between two, a sibling's slot stands, and its entry's
+//! too, but for the exchange of the entry by one of the same order, which is one store. Within one
+//! (rule 4), the index has the sibling's old entry until its own slot is overwritten, or the old
+//! entry's slot by an entry that covers the index as well. The reader may find the first piece of a
+//! split, which does not: then it begins again, and finds its own slot overwritten, because that
+//! piece was stored last. Nothing where the entry was means that the index has none at that moment.
 //!
-//! A load begins again only when a node that it met was changed in the meantime: some store has
+//! A load begins again only when a node that it met was changed in the meantime. So some store has
 //! got on, and nobody ever waits for the holder of the lock.
 //!
-//! A node's generation has 63 bits to count with, and does not come around.
+//! A generation has 63 bits to count with: it does not come around.
 
 use crate::entry::Entry;
 use crate::node::{Arena, BITS, Content, Node, SLOTS, place};
@@ -158,6 +157,6 @@ impl Entry {
 #[cold]
 fn raced() {
     spin();
-    #[cfg(all(test, refolio_loom))]
-    crate::model::reached("retry");
+    #[cfg(test)]
+    crate::sync::reached("retry");
 }

@@ -200,8 +200,8 @@ impl State {
     #[doc(alias = "folio_try_get")]
     #[inline]
     pub fn try_get(&self) -> Get {
-        // Relaxed: nothing is concluded from a refusal but to look again.
-        let mut word = self.0.load(Relaxed);
+        // Nothing is concluded from a refusal but to look again.
+        let mut word = self.first_look();
         loop {
             if word & REFERENCES == 0 && !broken("get-from-frozen") {
                 return Get::Frozen;
@@ -255,7 +255,7 @@ impl State {
     /// nobody can get a reference. Bytes and identity may change: the version grows.
     #[doc(alias = "folio_ref_freeze")]
     pub fn freeze(&self, expected: u32) -> Freeze {
-        let mut word = self.0.load(Relaxed);
+        let mut word = self.first_look();
         loop {
             let references = (word & REFERENCES) as u32;
             if references != expected && !broken("freeze-without-count") {
@@ -386,12 +386,23 @@ impl State {
         Wake(before & Flag::WAITERS.0 != 0)
     }
 
+    /// The word that a compare-exchange begins with. Relaxed: when it is stale the exchange fails,
+    /// and tells the newest. (The checker would try out each stale one; there we begin with an
+    /// exchange that fails.)
+    #[inline]
+    fn first_look(&self) -> u64 {
+        if cfg!(refolio_loom) {
+            return self.0.compare_exchange(!0, !0, Relaxed, Relaxed).unwrap_or_else(|word| word);
+        }
+        self.0.load(Relaxed)
+    }
+
     fn update(
         &self,
         success: crate::sync::Ordering,
         change: impl Fn(u64) -> Option<u64>,
     ) -> bool {
-        let mut word = self.0.load(Relaxed);
+        let mut word = self.first_look();
         while let Some(next) = change(word) {
             match self.0.compare_exchange_weak(word, next, success, Relaxed) {
                 Ok(_) => return true,

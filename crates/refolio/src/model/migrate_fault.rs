@@ -12,7 +12,7 @@ const MODEL: Model = Model {
         ("migrate-skips-unmap", "another folio"),
         ("entries-left-behind", ""),
     ],
-    meeting,
+    scenes: &[meeting],
 };
 
 #[test]

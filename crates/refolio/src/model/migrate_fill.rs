@@ -12,7 +12,7 @@ const MODEL: Model = Model {
         ("uptodate-before-bytes", "page"),
         ("freeze-without-count", "a page moved"),
     ],
-    meeting,
+    scenes: &[meeting],
 };
 
 #[test]

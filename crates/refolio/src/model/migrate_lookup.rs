@@ -16,7 +16,7 @@ const MODEL: Model = Model {
         ("lookup-skips-recheck", "a page moved while it was pinned"),
         ("get-from-frozen", "a page moved while it was pinned"),
     ],
-    meeting,
+    scenes: &[meeting],
 };
 
 #[test]

@@ -10,7 +10,7 @@ const MODEL: Model = Model {
     protections: &[
         ("isolation-shared", ""),
     ],
-    meeting,
+    scenes: &[meeting],
 };
 
 #[test]

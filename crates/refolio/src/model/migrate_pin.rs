@@ -13,7 +13,7 @@ const MODEL: Model = Model {
         ("put-relaxed", "Causality"),
         ("freeze-relaxed", "Causality"),
     ],
-    meeting,
+    scenes: &[meeting],
 };
 
 #[test]

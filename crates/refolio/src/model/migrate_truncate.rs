@@ -13,7 +13,7 @@ const MODEL: Model = Model {
         ("truncate-skips-recheck", ""),
         ("migrate-skips-recheck", ""),
     ],
-    meeting,
+    scenes: &[meeting],
 };
 
 #[test]

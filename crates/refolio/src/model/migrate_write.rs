@@ -12,7 +12,7 @@ const MODEL: Model = Model {
         ("write-skips-recheck", "the cache"),
         ("migrate-skips-lock", ""),
     ],
-    meeting,
+    scenes: &[meeting],
 };
 
 #[test]

@@ -11,7 +11,7 @@ const MODEL: Model = Model {
     protections: &[
         ("freeze-without-count", ""),
     ],
-    meeting,
+    scenes: &[meeting],
 };
 
 #[test]

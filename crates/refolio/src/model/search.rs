@@ -26,8 +26,8 @@ pub struct Model {
     pub outcomes: &'static [&'static str],
     /// What protects it: the switch that takes it away, and what is said when it is missed.
     pub protections: &'static [(&'static str, &'static str)],
-    /// One run.
-    pub meeting: fn(),
+    /// Its scenes, each of which is searched.
+    pub scenes: &'static [fn()],
 }
 
 impl Model {
@@ -42,14 +42,16 @@ impl Model {
         search.preemption_bound = self.preemptions;
         search.max_branches = 100_000;
         let (runs, start) = (Arc::new(AtomicU64::new(0)), Instant::now());
-        let (meeting, counter) = (self.meeting, runs.clone());
         take_reached();
-        without(missing, || {
-            search.check(move || {
-                counter.fetch_add(1, Relaxed);
-                meeting();
+        for scene in self.scenes {
+            let counter = runs.clone();
+            without(missing, || {
+                search.check(move || {
+                let n = counter.fetch_add(1, Relaxed); if n % 20000 == 0 { eprintln!("{n} {:.1}", start.elapsed().as_secs_f64()) }
+                    scene();
+                });
             });
-        });
+        }
         let reached = take_reached();
         let bound = self.preemptions.map_or("all".into(), |bound| format!("{bound} preemptions"));
         println!(

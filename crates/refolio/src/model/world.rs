@@ -78,16 +78,40 @@ impl World {
         Mapping::folio_in(entry, PageIndex(index)).map(|found| found.0)
     }
 
+    /// Where page `index` is known.
+    pub fn place(&self, index: u64) -> Place {
+        Place::File(self.mapping.clone(), PageIndex(index))
+    }
+
+    /// A move to a node.
+    pub fn moving(&self, node: u8) -> Move<'_> {
+        let to = self.core.node(NodeId(node)).unwrap();
+        let (form, watch) = (Form::default(), Watch::default());
+        Move { core: &self.core, to, keep: 0, form, watch }
+    }
+
+    /// Somebody takes a frame of a node, fills it, and gives it back.
+    pub fn reuse(&self, node: u8) {
+        let node = self.core.node(NodeId(node)).unwrap();
+        let fresh = self.core.alloc_on(node, 0, 0, &[]).unwrap();
+        self.core.frames.write(fresh.folio.frame, 0, &full(0xff));
+        fresh.folio.folio().state.mark_uptodate();
+    }
+
+    /// A thread of its own.
+    pub fn spawn(self: &Arc<Self>, act: fn(&World)) -> loom::thread::JoinHandle<()> {
+        let world = self.clone();
+        loom::thread::spawn(move || act(&world))
+    }
+
     /// One attempt to move page `index` to a node.
     pub fn migrate(&self, index: u64, node: u8) -> bool {
-        self.attempt(&Place::File(self.mapping.clone(), PageIndex(index)), node)
+        self.attempt(&self.place(index), node)
     }
 
     /// One attempt to move a page.
     pub fn attempt(&self, place: &Place, node: u8) -> bool {
-        let to = self.core.node(NodeId(node)).unwrap();
-        let (form, watch) = (Form::default(), Watch::default());
-        let moving = Move { core: &self.core, to, keep: 0, form, watch };
+        let moving = self.moving(node);
         let switched =
             moving.prepare(place).and_then(|p| moving.copy(p)).and_then(|p| moving.switch(p));
         let what = match switched {
@@ -114,6 +138,14 @@ impl World {
             PAGE_SIZE => Some(value_of(&bytes, allowed)),
             len => panic!("{len} bytes of a page"),
         }
+    }
+
+    /// Reads page `index` without a reference, if that works at once.
+    pub fn peek(&self, index: u64, allowed: &[u8]) -> Option<u8> {
+        let mut bytes = [0; PAGE_SIZE];
+        let read = read::optimistic(&self.core, &self.mapping, PageIndex(index), 0, &mut bytes);
+        reached(if read { "read" } else { "not read" });
+        read.then(|| value_of(&bytes, allowed))
     }
 
     /// Overwrites page `index` with one value.
@@ -236,8 +268,7 @@ fn said(why: crate::core::Why) -> &'static str {
 
 /// Two threads do something at the same time, each with the world.
 pub fn meet(world: &Arc<World>, one: fn(&World), other: fn(&World)) {
-    let theirs = world.clone();
-    let thread = loom::thread::spawn(move || one(&theirs));
+    let thread = world.spawn(one);
     other(world);
     thread.join().unwrap();
 }

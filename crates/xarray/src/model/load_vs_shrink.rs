@@ -12,7 +12,7 @@ fn a_node_in_its_next_use_answers_for_nobody_else() {
             store(array, 8, 0, 8);
         },
         load: |array| load(array, 4),
-        judge: |(), loaded| match loaded {
+        judge: |loaded| match loaded {
             4 => reached("found"),
             0 => reached("missed"),
             other => panic!("the entry of {other}"),
@@ -36,7 +36,7 @@ fn what_stays_is_found_while_the_root_goes_and_comes() {
             store(array, 1, 0, 2);
         },
         load: |array| (load(array, 0), load(array, 4)),
-        judge: |(), loaded| match loaded {
+        judge: |loaded| match loaded {
             (1, 4) => reached("before"),
             (1, 0) => reached("after"),
             other => panic!("{other:?}"),

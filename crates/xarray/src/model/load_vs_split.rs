@@ -12,7 +12,7 @@ fn a_sibling_finds_the_whole_or_its_own_piece() {
             array.lock().erase(2);
         },
         load: |array| load(array, 3),
-        judge: |(), loaded| match loaded {
+        judge: |loaded| match loaded {
             1 => reached("whole"),
             13 => reached("piece"),
             other => panic!("{other}"),
@@ -40,7 +40,7 @@ fn a_split_into_nodes_leaves_no_gap_and_no_way_back() {
             let first = load(array, 5);
             (first, if first == 1 { None } else { Some(load(array, 5)) })
         },
-        judge: |(), loaded| match loaded {
+        judge: |loaded| match loaded {
             (1, None) => reached("small"),
             (2, Some(2)) => reached("whole"),
             (2, Some(3)) => reached("between"),

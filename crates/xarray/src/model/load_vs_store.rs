@@ -23,7 +23,7 @@ fn who_finds_an_entry_sees_what_was_written_before_it_was_stored() {
             store(array, 1, 0, 1);
         },
         load: |array| (load(array, 1), DATA.load(Relaxed)),
-        judge: |(), (found, data)| {
+        judge: |(found, data)| {
             reached(if found == 1 { "found" } else { "missed" });
             assert!(found == 0 || data == 1, "an entry before its data");
         },
@@ -40,7 +40,7 @@ fn an_entry_is_replaced_at_one_moment() {
         prepare: |array| store(array, 2, 1, 1),
         store: |array| store(array, 2, 1, 2),
         load: |array| (load(array, 3), load(array, 2)),
-        judge: |(), loaded| match loaded {
+        judge: |loaded| match loaded {
             (1, 1) => reached("both before"),
             (1, 2) => reached("between"),
             (2, 2) => reached("both after"),
@@ -62,7 +62,7 @@ fn an_entry_comes_and_goes_for_all_its_indices_at_once() {
         prepare: |array| store(array, 1, 0, 9),
         store: |array| store(array, 2, 1, 1),
         load: both,
-        judge: |(), loaded| match loaded {
+        judge: |loaded| match loaded {
             (0, 0) => reached("both before"),
             (0, 1) => reached("between"),
             (1, 1) => reached("both after"),
@@ -77,7 +77,7 @@ fn an_entry_comes_and_goes_for_all_its_indices_at_once() {
         prepare: |array| store(array, 2, 1, 1),
         store: |array| _ = array.lock().erase(3),
         load: both,
-        judge: |(), loaded| match loaded {
+        judge: |loaded| match loaded {
             (1, 1) => reached("both before"),
             (1, 0) => reached("between"),
             (0, 0) => reached("both after"),
@@ -100,7 +100,7 @@ fn a_store_over_smaller_entries_leaves_no_gap() {
         // Over a node and what is in it.
         store: |array| store(array, 4, 2, 2),
         load: |array| (load(array, 7), load(array, 7)),
-        judge: |(), loaded| match loaded {
+        judge: |loaded| match loaded {
             (1, 1) => reached("both before"),
             (1, 2) => reached("between"),
             (2, 2) => reached("both after"),

@@ -1,9 +1,9 @@
-//! Every interleaving of a load with what the holder of the lock does, and every stale value that the
-//! memory model lets the load see.
+//! A load and what the holder of the lock does: in every interleaving up to a number of
+//! preemptions, and with every stale value that the memory model lets the load see.
 //!
-//! Each file is one meeting. Its scenes are explored twice: as they are, where no assertion may fail
-//! and every outcome must have been reached somewhere, and without one protection at a time, where
-//! some assertion must fail: a model that does not miss what it takes away proves nothing.
+//! Each file is one meeting. Its scenes are explored as they are, where no assertion may fail and
+//! every outcome must be reached somewhere, and then without one protection at a time, where some
+//! assertion must fail: a model that does not miss what it takes away proves nothing.
 //!
 //! The nodes of a model have 4 slots. Run by `cargo model -p refolio-xarray`.
 
@@ -11,29 +11,20 @@ mod load_vs_shrink;
 mod load_vs_split;
 mod load_vs_store;
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::sync::without;
+use crate::sync::{reached, take_reached, without};
 use crate::{Entry, XArray};
-
-std::thread_local!(static REACHED: RefCell<BTreeSet<&'static str>> = RefCell::default());
-
-/// Notes an outcome of the execution that runs.
-pub(crate) fn reached(outcome: &'static str) {
-    REACHED.with_borrow_mut(|reached| _ = reached.insert(outcome));
-}
 
 /// Explores a scene: a storer and a loader, which meet in what `prepare` made, and whose results
 /// `judge` looks at. It does so when both have ended, because a panic in the middle of the search
 /// would drop locks that the checker no longer knows.
-struct Scene<S, T> {
+struct Scene<T> {
     prepare: fn(&XArray),
-    store: fn(&XArray) -> S,
+    store: fn(&XArray),
     load: fn(&XArray) -> T,
-    judge: fn(S, T),
+    judge: fn(T),
     /// Switches away from a thread that could go on, at most so many in one execution.
     preemptions: usize,
     /// What some execution has to reach.
@@ -42,13 +33,13 @@ struct Scene<S, T> {
     protections: &'static [&'static str],
 }
 
-impl<S: Send + 'static, T: Send + 'static> Scene<S, T> {
+impl<T: 'static> Scene<T> {
     fn run(&self) {
-        REACHED.take();
+        take_reached();
         self.explore(None);
-        let reached = REACHED.take();
+        let reached = take_reached();
         for outcome in self.outcomes {
-            assert!(reached.contains(outcome), "never {outcome}, only {reached:?}");
+            assert!(reached.contains_key(outcome), "never {outcome}, only {reached:?}");
         }
         for protection in self.protections {
             let explored = catch_unwind(AssertUnwindSafe(|| self.explore(Some(protection))));
@@ -70,9 +61,9 @@ impl<S: Send + 'static, T: Send + 'static> Scene<S, T> {
                     move || store(&array)
                 });
                 let loaded = load(&array);
-                let stored = storer.join().unwrap();
+                storer.join().unwrap();
                 array.lock().check();
-                judge(stored, loaded);
+                judge(loaded);
             });
         });
     }

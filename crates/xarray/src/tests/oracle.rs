@@ -38,7 +38,7 @@ impl Oracle {
     }
 
     fn store(&mut self, index: u64, order: u32, entry: Entry) -> Result<Option<Entry>, Overlap> {
-        if order > MAX_ORDER || index % (1 << order) != 0 {
+        if order > MAX_ORDER || !index.is_multiple_of(1 << order) {
             return Err(Overlap::Misaligned { index, order });
         }
         let mut marks = [false; 3];
@@ -131,7 +131,8 @@ fn verb() -> impl Strategy<Value = Verb> {
             |(index, order, aligned, payload)| Verb::Store { index, order, aligned, payload }
         ),
         3 => index().prop_map(Verb::Erase),
-        2 => (index(), 0..=MAX_ORDER).prop_map(|(index, new_order)| Verb::Split { index, new_order }),
+        2 => (index(), 0..=MAX_ORDER)
+            .prop_map(|(index, new_order)| Verb::Split { index, new_order }),
         5 => (index(), mark(), prop::bool::weighted(0.7))
             .prop_map(|(index, mark, set)| Verb::Mark { index, mark, set }),
         4 => (index(), mark()).prop_map(|(from, mark)| Verb::Look { from, mark }),

@@ -10,8 +10,8 @@ use crate::{Entry, Locked, MAX_ORDER, XArray};
 const TIME: Duration = Duration::from_millis(600);
 const READERS: u64 = 3;
 
-/// Where entries come and go: far enough apart that the root grows and shrinks, and that nodes serve
-/// now this place and now that one.
+/// Where entries come and go: far enough apart that the root grows and shrinks, and that nodes
+/// serve now this place and now that one.
 const NEIGHBOURHOODS: [u64; 6] = [0, 512, 4096, 1 << 20, 1 << 42, u64::MAX - 511];
 
 /// A small generator: the test needs variety, not quality.
@@ -31,7 +31,7 @@ fn entry(base: u64, order: u32, turn: u64) -> Entry {
 
 /// 36 bits that are different for all indices used here.
 fn name(base: u64) -> u64 {
-    base % 512 | (base >> 9).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 37 << 9
+    ((base >> 9).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 37 << 9) + base % 512
 }
 
 fn assert_is_for(found: Entry, index: u64) {
@@ -107,7 +107,7 @@ fn a_load_finds_what_is_there_and_nothing_older() {
                 let mut seen = [0; 512];
                 while !done.load(Relaxed) {
                     let offset = dice.roll(512);
-                    // Acquire: pairs with the Release below; what was stored before is in the array.
+                    // Acquire: pairs with the Release below; what was stored before that is seen.
                     let stored = newest.load(Acquire);
                     let Some(found) = array.load(HOME + offset) else {
                         panic!("nothing at {offset}");

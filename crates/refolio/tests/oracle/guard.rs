@@ -4,7 +4,8 @@ use refolio::{Error, Migrate, Mode, NodeId, Outcome, PAGE_SIZE, PageIndex, PageM
 
 use super::ops::InGuard;
 use super::play::{Player, bytes_of};
-use super::stage::{Tested, same};
+use super::stage::Tested;
+use crate::bytes::same;
 
 impl Player<'_> {
     /// Takes a page in hand, and does something with it.

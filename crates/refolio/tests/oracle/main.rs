@@ -12,11 +12,23 @@
 //! ```
 //! A round that fails is cut down to the shortest one that still does, which is printed.
 
-mod support;
+mod guard;
+mod moves;
+mod ops;
+mod play;
+mod shrink;
+mod stage;
+mod views;
 
-use support::{crowd, ops};
-use support::seed::Plan;
-use support::shrink::play_or_shrink;
+#[path = "../support/bytes.rs"]
+mod bytes;
+#[path = "../support/rest.rs"]
+mod rest;
+#[path = "../support/seed.rs"]
+mod seed;
+
+use seed::Plan;
+use shrink::play_or_shrink;
 
 #[test]
 fn one_thread() {
@@ -27,9 +39,5 @@ fn one_thread() {
         play_or_shrink(&setup, &ops);
         ops.len() as u64
     });
-}
-
-#[test]
-fn many_threads() {
-    Plan::from_env(60_000).play("many_threads", |seed| crowd::play(seed, 15_000));
+    rest::check_done("one_thread");
 }

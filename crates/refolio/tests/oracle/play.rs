@@ -5,8 +5,9 @@ use std::ops::Range;
 use refolio::{Error, NodeId, PAGE_SIZE, Page, PageIndex};
 
 use super::ops::{Op, PINS, Setup, ViewSetup};
-use super::seed;
-use super::stage::{Stage, Tested, same};
+use crate::seed;
+use super::stage::{Stage, Tested};
+use crate::bytes::{put, same};
 
 /// Plays one round from beginning to end.
 pub fn play(setup: &Setup, ops: &[Op]) {
@@ -353,18 +354,6 @@ fn unless_poisoned<'a>(
         result => assert!(result.is_ok(), "{result:?}"),
     }
     result.is_ok()
-}
-
-/// Writes bytes to what a file should hold.
-pub fn put(bytes: &mut Vec<u8>, offset: usize, from: &[u8]) {
-    if from.is_empty() {
-        return;
-    }
-    let end = offset + from.len();
-    if end > bytes.len() {
-        bytes.resize(end, 0);
-    }
-    bytes[offset..end].copy_from_slice(from);
 }
 
 /// A hole was not punched whole: each page's part is as it was, or zeros.

@@ -8,7 +8,8 @@ use std::time::Duration;
 use refolio::{Cache, File, MemStore, NodeOptions, OpenOptions, PAGE_SIZE, Sharing, View};
 
 use super::ops::{Disk, FileSetup, Setup, ViewSetup};
-use super::rest;
+use crate::bytes::same;
+use crate::rest;
 
 /// A file, and what it should hold.
 pub struct Tested {
@@ -89,22 +90,6 @@ impl Tested {
             }
         }
     }
-}
-
-/// Compares bytes, and names the first page that differs.
-#[track_caller]
-pub fn same(found: &[u8], expected: &[u8], what: &str) {
-    if found == expected {
-        return;
-    }
-    assert_eq!(found.len(), expected.len(), "{what}: length");
-    let at = found.iter().zip(expected).position(|(a, b)| a != b).unwrap();
-    let (page, within) = (at / PAGE_SIZE, at % PAGE_SIZE);
-    let differ = found.iter().zip(expected).filter(|(a, b)| a != b).count();
-    panic!(
-        "{what}: byte {within} of page {page} is {:#x}, not {:#x}; {differ} bytes differ",
-        found[at], expected[at]
-    );
 }
 
 /// A page of a view's own: bytes that are known, None where they are not.
@@ -229,6 +214,7 @@ impl Stage {
         assert_eq!(cache.nodes().iter().map(|node| node.nr_anon_pages).sum::<u64>(), 0);
         drop(files);
         rest::check_empty(&cache);
+        rest::count(&cache);
     }
 }
 

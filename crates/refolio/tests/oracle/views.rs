@@ -6,7 +6,8 @@ use refolio::{Error, PAGE_SIZE, Sharing, Vpn};
 
 use super::ops::ViewSetup;
 use super::play::{Of, Player, bytes_of, parts};
-use super::stage::{TestedView, same};
+use super::stage::TestedView;
+use crate::bytes::same;
 
 impl<'a> Player<'a> {
     fn view(&self, n: usize) -> Option<(usize, &'a TestedView)> {

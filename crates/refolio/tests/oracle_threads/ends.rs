@@ -6,8 +6,7 @@ use fastrand::Rng;
 use refolio::{Error, File, Form, Migrate, Mode, NodeId, PAGE_SIZE, PageIndex, Report};
 
 use super::crowd::Crowd;
-use super::play::put;
-use super::stage::same;
+use crate::bytes::{put, same};
 
 /// Migrates, drains, evicts and syncs at random.
 pub struct Mover<'a> {

@@ -8,11 +8,11 @@ use std::time::Duration;
 use fastrand::Rng;
 use refolio::{Cache, File, NodeId, NodeOptions, OpenOptions, PAGE_SIZE, Sharing, View};
 
-use super::crowd_ends::{Mover, Tail};
-use super::crowd_worker::Worker;
+use super::ends::{Mover, Tail};
+use super::worker::Worker;
 use super::jitter::Jitter;
 use super::record::{BLOCK, Generations, decode, encode};
-use super::{rest, seed};
+use crate::{rest, seed};
 
 /// Blocks in a page.
 pub const PER_PAGE: usize = PAGE_SIZE / BLOCK;
@@ -29,7 +29,7 @@ pub struct Crowd {
     /// Pages with records; behind them is the tail.
     pub pages: u64,
     pub workers: usize,
-    /// So many blocks that follow each other have one writer.
+    /// So many blocks that follow each other have one writer: stripe n has worker n % workers.
     pub stripe: usize,
     pub generations: Generations,
     left: AtomicU64,
@@ -39,7 +39,7 @@ pub struct Crowd {
 /// Where the file is.
 pub enum Source {
     Memory(Jitter),
-    Disk(PathBuf, tempfile::TempDir),
+    Disk { path: PathBuf, _dir: tempfile::TempDir },
 }
 
 /// Plays one round; how many operations it had.
@@ -64,12 +64,17 @@ pub fn play(seed: u64, ops: u64) -> u64 {
     ops
 }
 
-/// Stops the others when one thread panics.
-struct Alarm<'a>(&'a AtomicBool);
+/// Stops the others when one thread panics, and says how things stood.
+struct Alarm<'a>(&'a Crowd);
 
 impl Drop for Alarm<'_> {
     fn drop(&mut self) {
-        self.0.store(true, Relaxed);
+        if !self.0.failed.swap(true, Relaxed) {
+            let Crowd { cache, pages, workers, stripe, .. } = self.0;
+            let (nodes, cached) = (cache.nodes(), self.0.handles[0].cached_pages());
+            eprintln!("{pages} pages, {cached} cached, {workers} workers, stripe {stripe}");
+            nodes.iter().for_each(|node| eprintln!("{node:?}"));
+        }
     }
 }
 
@@ -81,10 +86,10 @@ impl Crowd {
             .writeback_interval(Duration::from_millis(1));
         let nodes = rng.usize(2..=3);
         for _ in 0..nodes {
-            builder = builder.node(NodeOptions::new(rng.u64(130..260) * PAGE_SIZE as u64));
+            builder = builder.node(NodeOptions::new(rng.u64(64..200) * PAGE_SIZE as u64));
         }
         let cache = builder.build().unwrap();
-        let pages = rng.u64(40..260);
+        let pages = rng.u64(60..300);
         let blocks = pages as usize * PER_PAGE;
         let bytes: Vec<u8> = (0..blocks as u64).flat_map(|block| encode(block, 0, 0)).collect();
         let options = OpenOptions::new().order(*rng.choice([0, 0, 0, 1, 2, 3].iter()).unwrap());
@@ -94,7 +99,7 @@ impl Crowd {
             std::fs::write(&path, bytes).unwrap();
             let options = options.direct(rng.bool());
             let handles = (0..3).map(|_| cache.open_with(&path, &options).unwrap()).collect();
-            (Source::Disk(path, dir), handles)
+            (Source::Disk { path, _dir: dir }, handles)
         } else {
             let store = Jitter::new(bytes, rng.u64(..));
             let file = cache.open_store(store.clone(), &options).unwrap();
@@ -117,7 +122,7 @@ impl Crowd {
 
     /// Makes steps until there were enough, or somebody failed.
     fn work(&self, mut step: impl FnMut()) {
-        let alarm = Alarm(&self.failed);
+        let alarm = Alarm(self);
         let one_less = || self.left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1));
         while one_less().is_ok() && !self.failed.load(Relaxed) {
             step();
@@ -134,16 +139,11 @@ impl Crowd {
         &self.handles[rng.usize(..self.handles.len())]
     }
 
-    /// Who writes a block.
-    pub fn writer_of(&self, block: usize) -> usize {
-        block / self.stripe % self.workers
-    }
-
     /// One more handle, if the file has a name.
     pub fn another(&self) -> Option<File> {
         match &self.source {
             Source::Memory(_) => None,
-            Source::Disk(path, _) => Some(self.cache.open(path).unwrap()),
+            Source::Disk { path, .. } => Some(self.cache.open(path).unwrap()),
         }
     }
 
@@ -163,7 +163,7 @@ impl Crowd {
         handles.iter().for_each(|handle| handle.sync().unwrap());
         let stored = match &source {
             Source::Memory(store) => store.inner.bytes(),
-            Source::Disk(path, _) => std::fs::read(path).unwrap(),
+            Source::Disk { path, .. } => std::fs::read(path).unwrap(),
         };
         assert_eq!(stored.len() as u64, handles[0].len());
         for (block, found) in stored.chunks(BLOCK).take(bytes.len() / BLOCK).enumerate() {
@@ -172,5 +172,6 @@ impl Crowd {
         }
         drop((shared, handles));
         rest::check_empty(&cache);
+        rest::count(&cache);
     }
 }
