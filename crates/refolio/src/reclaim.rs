@@ -27,6 +27,7 @@ use crate::units::{FrameNo, PageIndex, pages};
 use crate::writeback::{self, Patience};
 use refolio_xarray::Entry;
 use std::cell::Cell;
+use std::time::Duration;
 
 /// Victims that are taken from a list at a time.
 #[doc(alias = "SWAP_CLUSTER_MAX")]
@@ -65,7 +66,7 @@ pub(crate) fn alloc<'c>(core: &'c Core, order: u32, flags: &[Flag]) -> Result<Fr
                 return Ok(fresh);
             }
         }
-        std::thread::yield_now();
+        std::thread::sleep(PAUSE * (1 << round));
     }
     let stuck = core.nodes.iter().map(|node| node.counters.nr_dirty.get()).sum::<u64>() > 0;
     let why = if stuck {
@@ -90,6 +91,11 @@ pub(crate) fn have_room(core: &Core) {
 /// How often allocation goes through the nodes: pages that are in use for a moment are not any more
 /// the next time.
 const ROUNDS: u32 = if cfg!(refolio_loom) { 1 } else { 8 };
+
+/// How long it waits before the second round; before each other one twice as long, 13 ms in all. Dirty
+/// pages cannot be written back while the length of their file is being changed.
+#[doc(alias = "reclaim_throttle")]
+const PAUSE: Duration = Duration::from_micros(if cfg!(refolio_loom) { 0 } else { 50 });
 
 /// Frees frames of a node until a folio of `order` fits and `wanted` frames above the minimum are
 /// free; whether it fits now.

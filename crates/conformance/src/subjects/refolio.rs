@@ -272,7 +272,8 @@ impl Subject for Refolio {
         let rng = RefCell::new(fastrand::Rng::with_seed(choice));
         let choose = |from: usize| rng.borrow_mut().usize(0..from);
         let mode = match choose(4) {
-            _ if how == How::Patiently => Mode::Sync,
+            // Long enough for whoever writes back on the cache's own account.
+            _ if how == How::Patiently => Mode::Until(Instant::now() + Duration::from_secs(1)),
             0 => Mode::Async,
             1 => Mode::Light,
             2 => Mode::Sync,

@@ -1,11 +1,12 @@
-//! migrate × fault: a migration entry is waited for; an entry that is looked at twice is believed.
+//! migrate × fault: a migration entry is waited for, without a reference; an entry that is looked at
+//! twice is believed.
 
 use super::search::Model;
-use super::world::{World, first, meet};
+use super::world::{World, first, full, meet};
 
 const MODEL: Model = Model {
     cell: module_path!(),
-    preemptions: None,
+    preemptions: Some(3),
     outcomes: &["moved", "again: references", "slept"],
     protections: &[
         ("entry-skips-recheck", "a page moved"),
@@ -28,12 +29,6 @@ fn misses() {
 fn meeting() {
     let world = World::new(2, 1);
     world.fault(&[first(0)]);
-    meet(
-        &world,
-        |world| _ = world.migrate(0, 1),
-        |world| {
-            world.fault(&[first(0)]);
-        },
-    );
-    world.check_at_rest(&[first(0)]);
+    meet(&world, |world| _ = world.migrate(0, 1), |world| _ = world.fault(&[first(0)]));
+    world.check_at_rest(&[full(first(0))]);
 }

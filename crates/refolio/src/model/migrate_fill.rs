@@ -1,13 +1,13 @@
-//! migrate × fill: a page that is being read in is not to be found on a list, and locked; and whoever
-//! reads it in holds it.
+//! migrate × fill: a page that is being read in is on no list, and locked; and whoever reads it in
+//! holds it.
 
 use super::search::Model;
-use super::world::{World, first, meet};
+use super::world::{World, first, full, meet};
 
 const MODEL: Model = Model {
     cell: module_path!(),
-    preemptions: None,
-    outcomes: &["moved", "again: references", "again: locked", "again: isolated", "gone", "slept"],
+    preemptions: Some(3),
+    outcomes: &["moved", "again: references", "again: locked", "again: isolated", "gone", "slept", "read", "not read"],
     protections: &[
         ("uptodate-before-bytes", "page"),
         ("freeze-without-count", "a page moved"),
@@ -31,11 +31,9 @@ fn meeting() {
         &world,
         |world| {
             world.migrate(0, 1);
-            world.read(0, &[first(0)]);
+            world.peek(0, &[first(0)]);
         },
-        |world| {
-            world.check_pinned(&world.page(0), 0, &[first(0)]);
-        },
+        |world| _ = world.check_pinned(&world.page(0), 0, &[first(0)]),
     );
-    world.check_at_rest(&[first(0)]);
+    world.check_at_rest(&[full(first(0))]);
 }

@@ -1,11 +1,11 @@
 //! migrate × migrate: only one has the page isolated.
 
 use super::search::Model;
-use super::world::{World, first, meet};
+use super::world::{World, first, full, meet};
 
 const MODEL: Model = Model {
     cell: module_path!(),
-    preemptions: None,
+    preemptions: Some(3),
     outcomes: &["moved", "here", "again: isolated"],
     protections: &[
         ("isolation-shared", ""),
@@ -27,5 +27,5 @@ fn meeting() {
     let world = World::new(2, 1);
     world.load(0);
     meet(&world, |world| _ = world.migrate(0, 1), |world| _ = world.migrate(0, 1));
-    world.check_at_rest(&[first(0)]);
+    world.check_at_rest(&[full(first(0))]);
 }

@@ -2,12 +2,11 @@
 
 use super::search::Model;
 use super::world::{World, meet};
-use crate::truncate;
 
 const MODEL: Model = Model {
     cell: module_path!(),
-    preemptions: None,
-    outcomes: &["moved", "again: references", "again: locked", "gone", "slept"],
+    preemptions: Some(3),
+    outcomes: &["moved", "again: references", "again: locked", "again: isolated", "gone", "slept"],
     protections: &[
         ("truncate-skips-lock", ""),
         ("truncate-skips-recheck", ""),
@@ -29,10 +28,6 @@ fn misses() {
 fn meeting() {
     let world = World::new(2, 1);
     world.load(0);
-    meet(
-        &world,
-        |world| _ = world.migrate(0, 1),
-        |world| truncate::set_len(&world.core, &world.mapping, 0).unwrap(),
-    );
+    meet(&world, |world| _ = world.migrate(0, 1), |world| world.set_len(0));
     world.check_at_rest(&[]);
 }

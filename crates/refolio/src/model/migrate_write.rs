@@ -2,14 +2,14 @@
 //! write goes to the folio that the page has left.
 
 use super::search::Model;
-use super::world::{World, meet};
+use super::world::{World, full, meet};
 
 const MODEL: Model = Model {
     cell: module_path!(),
-    preemptions: None,
-    outcomes: &["moved", "again: references", "again: locked", "slept"],
+    preemptions: Some(3),
+    outcomes: &["moved", "again: references", "again: locked", "again: isolated", "slept"],
     protections: &[
-        ("write-skips-recheck", "the cache"),
+        ("write-skips-recheck", ""),
         ("migrate-skips-lock", ""),
     ],
     scenes: &[meeting],
@@ -28,13 +28,6 @@ fn misses() {
 fn meeting() {
     let world = World::new(2, 1);
     world.load(0);
-    meet(
-        &world,
-        |world| _ = world.migrate(0, 1),
-        |world| {
-            world.write(0, 2);
-            world.read(0, &[2]);
-        },
-    );
-    world.check_at_rest(&[2]);
+    meet(&world, |world| _ = world.migrate(0, 1), |world| world.write(0, 2));
+    world.check_at_rest(&[full(2)]);
 }

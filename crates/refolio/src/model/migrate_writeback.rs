@@ -1,17 +1,17 @@
-//! migrate × writeback: a page that is on its way to the store stays; the mark moves with the page.
+//! migrate × writeback: a page that is on its way to the store stays, so that it can be made dirty
+//! again if it does not get there. The mark moves with the page.
 
 use super::search::Model;
-use super::world::{World, meet};
-use crate::writeback::{self, Patience};
+use super::world::{World, full, meet};
 
 const MODEL: Model = Model {
     cell: module_path!(),
-    preemptions: None,
-    outcomes: &["moved", "again: references", "again: locked", "again: writeback", "slept"],
+    preemptions: Some(3),
+    outcomes: &["moved", "again: references", "again: locked", "again: writeback", "slept", "written", "not written"],
     protections: &[
-        ("freeze-without-count", ""),
+        ("migrate-ignores-writeback", ""),
     ],
-    scenes: &[meeting],
+    scenes: &[meeting, failing],
 };
 
 #[test]
@@ -27,14 +27,15 @@ fn misses() {
 fn meeting() {
     let world = World::new(2, 1);
     world.write(0, 2);
-    meet(
-        &world,
-        |world| _ = world.migrate(0, 1),
-        |world| {
-            writeback::write_range(&world.core, &world.mapping, 0..9, Patience::Wait).unwrap();
-            assert_eq!(world.store.bytes(), super::world::full(2), "what is written back");
-        },
-    );
-    world.check_at_rest(&[2]);
-    assert_eq!(world.core.nodes.iter().map(|node| node.counters.nr_dirty.get()).sum::<u64>(), 0);
+    meet(&world, |world| _ = world.migrate(0, 1), World::write_back);
+    world.check_at_rest(&[full(2)]);
+    assert_eq!(world.store.inner().bytes(), full(2), "a page was never written back");
+}
+
+fn failing() {
+    let world = World::new(2, 1);
+    world.write(0, 2);
+    world.fail_writes();
+    meet(&world, |world| _ = world.migrate(0, 1), World::write_back);
+    world.check_at_rest(&[full(2)]);
 }

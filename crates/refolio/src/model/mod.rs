@@ -18,3 +18,30 @@ mod migrate_migrate;
 mod migrate_writeback;
 mod migrate_truncate;
 mod migrate_evict;
+
+mod write_lookup;
+mod write_read;
+mod write_write;
+mod write_fill;
+mod write_fault;
+mod write_pin;
+mod write_writeback;
+mod write_truncate;
+mod write_evict;
+
+mod truncate_lookup;
+mod truncate_read;
+mod truncate_fill;
+mod truncate_fault;
+mod truncate_pin;
+mod truncate_writeback;
+mod truncate_truncate;
+mod truncate_evict;
+
+mod evict_lookup;
+mod evict_read;
+mod evict_fill;
+mod evict_fault;
+mod evict_pin;
+mod evict_writeback;
+mod evict_evict;

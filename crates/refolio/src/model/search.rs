@@ -39,7 +39,8 @@ impl Model {
             *switch
         });
         let mut search = loom::model::Builder::new();
-        search.preemption_bound = self.preemptions;
+        // (Without one of its own, LOOM_MAX_PREEMPTIONS can set one, for a quick look.)
+        search.preemption_bound = self.preemptions.or(search.preemption_bound);
         search.max_branches = 100_000;
         let (runs, start) = (Arc::new(AtomicU64::new(0)), Instant::now());
         take_reached();

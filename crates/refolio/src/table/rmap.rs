@@ -86,10 +86,4 @@ impl Rmap {
     pub fn first(&self, folio: FrameNo) -> Option<Site> {
         self.shard(folio).lock().get(&folio)?.first().cloned()
     }
-
-    /// Whether no folio is mapped at all.
-    #[cfg(any(test, feature = "testing"))]
-    pub fn is_empty(&self) -> bool {
-        self.0.iter().all(|shard| shard.lock().is_empty())
-    }
 }

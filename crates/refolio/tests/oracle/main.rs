@@ -22,6 +22,8 @@ mod views;
 
 #[path = "../support/bytes.rs"]
 mod bytes;
+#[path = "../support/done.rs"]
+mod done;
 #[path = "../support/rest.rs"]
 mod rest;
 #[path = "../support/seed.rs"]
@@ -39,5 +41,5 @@ fn one_thread() {
         play_or_shrink(&setup, &ops);
         ops.len() as u64
     });
-    rest::check_done("one_thread");
+    done::check("one_thread");
 }

@@ -9,7 +9,7 @@ use refolio::{Cache, File, MemStore, NodeOptions, OpenOptions, PAGE_SIZE, Sharin
 
 use super::ops::{Disk, FileSetup, Setup, ViewSetup};
 use crate::bytes::same;
-use crate::rest;
+use crate::{done, rest};
 
 /// A file, and what it should hold.
 pub struct Tested {
@@ -214,7 +214,7 @@ impl Stage {
         assert_eq!(cache.nodes().iter().map(|node| node.nr_anon_pages).sum::<u64>(), 0);
         drop(files);
         rest::check_empty(&cache);
-        rest::count(&cache);
+        done::count(&cache);
     }
 }
 

@@ -8,11 +8,11 @@ use std::time::Duration;
 use fastrand::Rng;
 use refolio::{Cache, File, NodeId, NodeOptions, OpenOptions, PAGE_SIZE, Sharing, View};
 
-use super::ends::{Mover, Tail};
-use super::worker::Worker;
+use super::ends::{self, Mover, Tail};
+use super::worker::{self, Worker};
 use super::jitter::Jitter;
-use super::record::{BLOCK, Generations, decode, encode};
-use crate::{rest, seed};
+use crate::record::{BLOCK, Generations, decode, encode};
+use crate::{done, rest, seed};
 
 /// Blocks in a page.
 pub const PER_PAGE: usize = PAGE_SIZE / BLOCK;
@@ -60,6 +60,7 @@ pub fn play(seed: u64, ops: u64) -> u64 {
         let mut tail = Tail::new(crowd, rng.fork());
         threads.spawn(move || crowd.work(|| tail.step()));
     });
+    seed::about_to("the end of a round".into());
     crowd.finish();
     ops
 }
@@ -84,15 +85,19 @@ impl Crowd {
             .name_holders(rng.bool())
             .background(rng.u8(..4) > 0)
             .writeback_interval(Duration::from_millis(1));
-        let nodes = rng.usize(2..=3);
+        let (nodes, order) = (rng.usize(2..=3), *rng.choice([0, 0, 0, 1, 2, 3].iter()).unwrap());
+        // Room on any one node for the workers' own pages, and for what the threads have in hand.
+        let own = 3 * (worker::ANONYMOUS + worker::PRIVATE) as u64;
+        let smallest = own + ((14 + 2 * ends::MOVED as u64) << order) + 10;
         for _ in 0..nodes {
-            builder = builder.node(NodeOptions::new(rng.u64(64..200) * PAGE_SIZE as u64));
+            let pages = rng.u64(smallest..smallest + 60);
+            builder = builder.node(NodeOptions::new(pages * PAGE_SIZE as u64));
         }
         let cache = builder.build().unwrap();
         let pages = rng.u64(60..300);
         let blocks = pages as usize * PER_PAGE;
         let bytes: Vec<u8> = (0..blocks as u64).flat_map(|block| encode(block, 0, 0)).collect();
-        let options = OpenOptions::new().order(*rng.choice([0, 0, 0, 1, 2, 3].iter()).unwrap());
+        let options = OpenOptions::new().order(order);
         let (source, handles) = if rng.u8(..8) == 0 {
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join("records");
@@ -161,6 +166,7 @@ impl Crowd {
             generations.check(block, acknowledged, bytes, "at the end");
         }
         handles.iter().for_each(|handle| handle.sync().unwrap());
+        rest::check_clean(&cache);
         let stored = match &source {
             Source::Memory(store) => store.inner.bytes(),
             Source::Disk { path, .. } => std::fs::read(path).unwrap(),
@@ -172,6 +178,6 @@ impl Crowd {
         }
         drop((shared, handles));
         rest::check_empty(&cache);
-        rest::count(&cache);
+        done::count(&cache);
     }
 }

@@ -8,6 +8,9 @@ use refolio::{Error, File, Form, Migrate, Mode, NodeId, PAGE_SIZE, PageIndex, Re
 use super::crowd::Crowd;
 use crate::bytes::{put, same};
 
+/// Folios that a mover has in hand at a time, at most.
+pub const MOVED: usize = 8;
+
 /// Migrates, drains, evicts and syncs at random.
 pub struct Mover<'a> {
     crowd: &'a Crowd,
@@ -46,7 +49,7 @@ impl<'a> Mover<'a> {
     fn how(&mut self) -> Migrate<'static> {
         let soon = Instant::now() + Duration::from_micros(300);
         let modes = [Mode::Async, Mode::Light, Mode::Sync, Mode::Until(soon)];
-        let batch = *self.rng.choice([1, 4, 64].iter()).unwrap();
+        let batch = *self.rng.choice([1, 4, MOVED].iter()).unwrap();
         Migrate::new()
             .mode(*self.rng.choice(modes.iter()).unwrap())
             .form(*self.rng.choice(Form::ALL.iter()).unwrap())

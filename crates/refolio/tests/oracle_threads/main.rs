@@ -16,11 +16,14 @@
 mod crowd;
 mod ends;
 mod jitter;
-mod record;
 mod worker;
 
 #[path = "../support/bytes.rs"]
 mod bytes;
+#[path = "../support/done.rs"]
+mod done;
+#[path = "../support/record.rs"]
+mod record;
 #[path = "../support/rest.rs"]
 mod rest;
 #[path = "../support/seed.rs"]
@@ -31,5 +34,5 @@ use seed::Plan;
 #[test]
 fn many_threads() {
     Plan::from_env(60_000).play("many_threads", |seed| crowd::play(seed, 15_000));
-    rest::check_done("many_threads");
+    done::check("many_threads");
 }

@@ -4,10 +4,13 @@ use fastrand::Rng;
 use refolio::{Error, File, PAGE_SIZE, PageIndex, Sharing, View, Vpn};
 
 use super::crowd::{Crowd, PER_PAGE};
-use super::record::{BLOCK, decode, encode};
+use crate::record::{BLOCK, decode, encode};
 
 /// Pages of a worker's anonymous memory.
-const ANONYMOUS: usize = 10;
+pub const ANONYMOUS: usize = 10;
+
+/// Pages of its private view.
+pub const PRIVATE: usize = 8;
 
 pub struct Worker<'a> {
     crowd: &'a Crowd,
@@ -23,8 +26,8 @@ pub struct Worker<'a> {
 
 impl<'a> Worker<'a> {
     pub fn new(crowd: &'a Crowd, n: usize, mut rng: Rng) -> Self {
-        let private_first = rng.u64(..crowd.pages - 8);
-        let range = private_first..private_first + 8;
+        let private_first = rng.u64(..crowd.pages - PRIVATE as u64);
+        let range = private_first..private_first + PRIVATE as u64;
         Self {
             crowd,
             n,
@@ -32,7 +35,7 @@ impl<'a> Worker<'a> {
             memory_holds: vec![0; ANONYMOUS * PAGE_SIZE],
             private: crowd.handles[0].view(range, Sharing::Private).unwrap(),
             private_first,
-            private_holds: vec![None; 8],
+            private_holds: vec![None; PRIVATE],
             rng,
         }
     }

@@ -1,9 +1,8 @@
 //! What must hold of a cache at rest: nobody inside, no pins.
 
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use refolio::{Cache, File, Stats};
+use refolio::{Cache, File};
 
 /// Nothing is lost or counted twice: every frame is free or one page's, on one list, and the files
 /// have what the nodes say. `files`: one handle of each file that is open.
@@ -44,33 +43,5 @@ pub fn check_empty(cache: &Cache) {
     for node in cache.nodes() {
         assert_eq!(node.nr_free_pages, node.frames, "{node:?}");
         assert_eq!((node.nr_dirty, node.nr_active, node.nr_inactive), (0, 0, 0), "{node:?}");
-    }
-}
-
-/// What the caches of this test have done, all together.
-static DONE: Mutex<Vec<Stats>> = Mutex::new(Vec::new());
-
-/// Counts what a cache has done, at its end.
-pub fn count(cache: &Cache) {
-    DONE.lock().unwrap().push(cache.stats());
-}
-
-/// A test in which nothing was moved, evicted or written back has shown nothing.
-pub fn check_done(test: &str) {
-    let done = std::mem::take(&mut *DONE.lock().unwrap());
-    let sum = |of: fn(&Stats) -> u64| done.iter().map(of).sum::<u64>();
-    let sums = [
-        ("faults", sum(|stats| stats.pgfault)),
-        ("fills", sum(|stats| stats.pgmajfault)),
-        ("moved", sum(|stats| stats.pgmigrate_success)),
-        ("not moved", sum(|stats| stats.pgmigrate_fail)),
-        ("reclaimed", sum(|stats| stats.pgsteal)),
-        ("demoted", sum(|stats| stats.pgdemote)),
-        ("written back", sum(|stats| stats.pgwriteback)),
-        ("refaulted", sum(|stats| stats.workingset_refault)),
-    ];
-    println!("{test}: pages by what became of them: {sums:?}");
-    for (what, pages) in sums {
-        assert!(pages > 0, "{test}: no page was {what}");
     }
 }

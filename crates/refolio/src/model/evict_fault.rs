@@ -1,0 +1,32 @@
+//! evict × fault: an entry is emptied before the freeze, and looked at twice before it is believed.
+
+use super::search::Model;
+use super::world::{World, first, full, meet};
+
+const MODEL: Model = Model {
+    cell: module_path!(),
+    preemptions: Some(3),
+    outcomes: &["evicted", "not evicted", "slept"],
+    protections: &[
+        ("entry-skips-recheck", ""),
+        ("evict-skips-unmap", ""),
+    ],
+    scenes: &[meeting],
+};
+
+#[test]
+fn holds() {
+    MODEL.holds();
+}
+
+#[test]
+fn misses() {
+    MODEL.misses();
+}
+
+fn meeting() {
+    let world = World::new(2, 1);
+    world.fault(&[first(0)]);
+    meet(&world, |world| _ = world.evict(0), |world| _ = world.fault(&[first(0)]));
+    world.check_at_rest(&[full(first(0))]);
+}

@@ -1,0 +1,32 @@
+//! evict × fill: a page that is being read in is on no list, and locked, and held.
+
+use super::search::Model;
+use super::world::{World, first, full, meet};
+
+const MODEL: Model = Model {
+    cell: module_path!(),
+    preemptions: Some(3),
+    outcomes: &["evicted", "not evicted", "nothing to evict", "slept"],
+    protections: &[
+        ("freeze-without-count", ""),
+    ],
+    scenes: &[meeting],
+};
+
+#[test]
+fn holds() {
+    MODEL.holds();
+}
+
+#[test]
+fn misses() {
+    MODEL.misses();
+}
+
+fn meeting() {
+    let world = World::new(2, 1);
+    meet(&world, |world| _ = world.evict(0), |world| {
+        world.check_pinned(&world.page(0), 0, &[first(0)]);
+    });
+    world.check_at_rest(&[full(first(0))]);
+}

@@ -1,0 +1,37 @@
+//! evict × lookup: a frozen folio gives no reference, a referenced one does not freeze, and one that was
+//! evicted is not the page any more.
+
+use super::search::Model;
+use super::world::{World, first, full, meet};
+
+const MODEL: Model = Model {
+    cell: module_path!(),
+    preemptions: Some(3),
+    outcomes: &["evicted", "not evicted", "found here", "stale", "frozen", "nothing"],
+    protections: &[
+        ("lookup-skips-recheck", ""),
+        ("get-from-frozen", ""),
+        ("freeze-without-count", ""),
+    ],
+    scenes: &[meeting],
+};
+
+#[test]
+fn holds() {
+    MODEL.holds();
+}
+
+#[test]
+fn misses() {
+    MODEL.misses();
+}
+
+fn meeting() {
+    let world = World::new(2, 2);
+    world.load(0);
+    meet(&world, World::evict_and_reuse, |world| {
+        let Some(pin) = world.lookup(0) else { return };
+        world.check_pinned(&pin, 0, &[first(0)]);
+    });
+    world.check_at_rest(&[full(first(0)), full(first(1))]);
+}

@@ -1,0 +1,36 @@
+//! evict × pin: while a page is pinned the freeze fails; and whoever gets the frame afterwards comes
+//! after whoever held it.
+
+use super::search::Model;
+use super::world::{World, first, full, meet};
+
+const MODEL: Model = Model {
+    cell: module_path!(),
+    preemptions: Some(3),
+    outcomes: &["evicted", "not evicted", "slept"],
+    protections: &[
+        ("freeze-without-count", ""),
+        ("put-relaxed", "Causality"),
+        ("freeze-relaxed", "Causality"),
+    ],
+    scenes: &[meeting],
+};
+
+#[test]
+fn holds() {
+    MODEL.holds();
+}
+
+#[test]
+fn misses() {
+    MODEL.misses();
+}
+
+fn meeting() {
+    let world = World::new(2, 2);
+    world.load(0);
+    meet(&world, World::evict_and_reuse, |world| {
+        world.check_pinned(&world.page(0), 0, &[first(0)]);
+    });
+    world.check_at_rest(&[full(first(0)), full(first(1))]);
+}

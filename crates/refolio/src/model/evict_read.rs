@@ -1,0 +1,32 @@
+//! evict × read: the version, which has grown before the frame can be used again.
+
+use super::search::Model;
+use super::world::{World, first, full, meet};
+
+const MODEL: Model = Model {
+    cell: module_path!(),
+    preemptions: Some(3),
+    outcomes: &["evicted", "read", "read again", "not read"],
+    protections: &[
+        ("read-skips-version", ""),
+        ("read-skips-identity", ""),
+    ],
+    scenes: &[meeting],
+};
+
+#[test]
+fn holds() {
+    MODEL.holds();
+}
+
+#[test]
+fn misses() {
+    MODEL.misses();
+}
+
+fn meeting() {
+    let world = World::new(2, 2);
+    world.load(0);
+    meet(&world, World::evict_and_reuse, |world| _ = world.peek(0, &[first(0)]));
+    world.check_at_rest(&[full(first(0)), full(first(1))]);
+}

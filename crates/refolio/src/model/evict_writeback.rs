@@ -1,0 +1,40 @@
+//! evict × writeback: a page that is on its way to the store stays, so that it can be made dirty again
+//! if it does not get there.
+
+use super::search::Model;
+use super::world::{World, full, meet};
+
+const MODEL: Model = Model {
+    cell: module_path!(),
+    preemptions: Some(3),
+    outcomes: &["evicted", "not evicted", "written", "not written", "slept"],
+    protections: &[
+        ("evict-ignores-writeback", ""),
+    ],
+    scenes: &[meeting, failing],
+};
+
+#[test]
+fn holds() {
+    MODEL.holds();
+}
+
+#[test]
+fn misses() {
+    MODEL.misses();
+}
+
+fn meeting() {
+    let world = World::new(2, 1);
+    world.write(0, 2);
+    meet(&world, |world| _ = world.evict(0), World::write_back);
+    world.check_at_rest(&[full(2)]);
+}
+
+fn failing() {
+    let world = World::new(2, 1);
+    world.write(0, 2);
+    world.fail_writes();
+    meet(&world, |world| _ = world.evict(0), World::write_back);
+    world.check_at_rest(&[full(2)]);
+}

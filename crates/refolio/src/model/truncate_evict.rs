@@ -1,0 +1,32 @@
+//! truncate × evict: the folio lock. Whoever gets it looks whether the folio still is the page.
+
+use super::search::Model;
+use super::world::{World, meet};
+
+const MODEL: Model = Model {
+    cell: module_path!(),
+    preemptions: Some(3),
+    outcomes: &["evicted", "not evicted", "nothing to evict", "slept"],
+    protections: &[
+        ("evict-skips-lock", ""),
+        ("truncate-skips-recheck", ""),
+    ],
+    scenes: &[meeting],
+};
+
+#[test]
+fn holds() {
+    MODEL.holds();
+}
+
+#[test]
+fn misses() {
+    MODEL.misses();
+}
+
+fn meeting() {
+    let world = World::new(2, 1);
+    world.load(0);
+    meet(&world, |world| world.set_len(0), |world| _ = world.evict(0));
+    world.check_at_rest(&[]);
+}

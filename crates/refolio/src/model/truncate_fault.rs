@@ -1,0 +1,44 @@
+//! truncate × fault: under the folio lock a fault looks whether the page is still in the file, so that
+//! no entry is left for a page that is not.
+
+use super::search::Model;
+use super::world::{World, meet};
+use crate::error::Error;
+use crate::fault;
+use crate::sync::reached;
+use crate::units::Vpn;
+
+const MODEL: Model = Model {
+    cell: module_path!(),
+    preemptions: Some(3),
+    outcomes: &["mapped", "no such page", "slept"],
+    protections: &[
+        ("fault-skips-recheck", ""),
+    ],
+    scenes: &[meeting],
+};
+
+#[test]
+fn holds() {
+    MODEL.holds();
+}
+
+#[test]
+fn misses() {
+    MODEL.misses();
+}
+
+fn meeting() {
+    let world = World::new(2, 1);
+    world.load(0);
+    meet(
+        &world,
+        |world| world.set_len(0),
+        |world| match fault::entry(&world.core, &world.table, Vpn(0), false) {
+            Ok(_) => reached("mapped"),
+            Err(Error::OutOfRange { .. }) => reached("no such page"),
+            Err(error) => panic!("{error}"),
+        },
+    );
+    world.check_at_rest(&[]);
+}

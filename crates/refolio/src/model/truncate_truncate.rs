@@ -1,0 +1,39 @@
+//! truncate × truncate: the resize lock; and below it the folio lock, for whoever takes pages out
+//! without changing the length.
+
+use super::search::Model;
+use super::world::{World, full, meet};
+use crate::sync::reached;
+
+const MODEL: Model = Model {
+    cell: module_path!(),
+    preemptions: Some(3),
+    outcomes: &["shorter", "longer"],
+    protections: &[
+        ("truncations-meet", ""),
+    ],
+    scenes: &[meeting],
+};
+
+#[test]
+fn holds() {
+    MODEL.holds();
+}
+
+#[test]
+fn misses() {
+    MODEL.misses();
+}
+
+fn meeting() {
+    let world = World::new(2, 1);
+    world.load(0);
+    meet(&world, |world| world.set_len(0), |world| world.set_len(full(0).len() as u64));
+    if world.mapping.len() == 0 {
+        reached("shorter");
+        world.check_at_rest(&[]);
+    } else {
+        reached("longer");
+        world.check_at_rest(&[full(0)]);
+    }
+}

@@ -1,0 +1,33 @@
+//! write × evict: the folio lock. What is written is not thrown away.
+
+use super::search::Model;
+use super::world::{World, full, meet};
+
+const MODEL: Model = Model {
+    cell: module_path!(),
+    preemptions: Some(3),
+    outcomes: &["slept", "evicted", "not evicted"],
+    protections: &[
+        ("evict-drops-dirty", ""),
+        ("write-skips-recheck", ""),
+        ("evict-skips-lock", ""),
+    ],
+    scenes: &[meeting],
+};
+
+#[test]
+fn holds() {
+    MODEL.holds();
+}
+
+#[test]
+fn misses() {
+    MODEL.misses();
+}
+
+fn meeting() {
+    let world = World::new(2, 1);
+    world.load(0);
+    meet(&world, |world| world.write(0, 2), |world| _ = world.evict(0));
+    world.check_at_rest(&[full(2)]);
+}

@@ -1,0 +1,58 @@
+//! write × truncate: the resize lock keeps writes to the file away, the folio lock those through a
+//! view. Whoever comes second finds the file shorter, or makes it longer again.
+
+use super::search::Model;
+use super::world::{World, first, full, meet};
+use crate::error::Error;
+use crate::sync::reached;
+use crate::units::Vpn;
+use crate::write;
+
+const MODEL: Model = Model {
+    cell: module_path!(),
+    preemptions: Some(3),
+    outcomes: &["slept", "first", "second", "no such page"],
+    protections: &[
+        ("truncate-skips-lock", ""),
+        ("truncate-skips-recheck", ""),
+    ],
+    scenes: &[through_the_file, through_the_view],
+};
+
+#[test]
+fn holds() {
+    MODEL.holds();
+}
+
+#[test]
+fn misses() {
+    MODEL.misses();
+}
+
+fn through_the_file() {
+    let world = World::new(2, 1);
+    world.load(0);
+    meet(&world, |world| world.write(0, 2), |world| world.set_len(0));
+    if world.mapping.len() == 0 {
+        reached("first");
+        world.check_at_rest(&[]);
+    } else {
+        reached("second");
+        world.check_at_rest(&[full(2)]);
+    }
+}
+
+fn through_the_view() {
+    let world = World::new(2, 1);
+    world.fault(&[first(0)]);
+    meet(
+        &world,
+        |world| match write::in_view_page(&world.core, &world.table, Vpn(0), 0, &full(2)) {
+            Ok(()) => reached("first"),
+            Err(Error::OutOfRange { .. }) => reached("no such page"),
+            Err(error) => panic!("{error}"),
+        },
+        |world| world.set_len(0),
+    );
+    world.check_at_rest(&[]);
+}

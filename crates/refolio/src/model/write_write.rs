@@ -1,0 +1,38 @@
+//! write × write: the folio lock. Two writes to one word are both there afterwards.
+
+use super::search::Model;
+use super::world::{World, first, full, meet};
+use crate::write;
+
+const MODEL: Model = Model {
+    cell: module_path!(),
+    preemptions: Some(3),
+    outcomes: &["slept"],
+    protections: &[
+        ("write-skips-lock", ""),
+    ],
+    scenes: &[meeting],
+};
+
+#[test]
+fn holds() {
+    MODEL.holds();
+}
+
+#[test]
+fn misses() {
+    MODEL.misses();
+}
+
+fn meeting() {
+    let world = World::new(2, 1);
+    world.load(0);
+    let write = |world: &World, value, at| {
+        write::to_file(&world.core, &world.mapping, &[value; 4], at).unwrap();
+    };
+    meet(&world, move |world| write(world, 2, 0), move |world| write(world, 3, 4));
+    let mut page = full(first(0));
+    page[..4].fill(2);
+    page[4..8].fill(3);
+    world.check_at_rest(&[page]);
+}

@@ -1,0 +1,33 @@
+//! write × writeback: bytes on their way to the store stand still, and what is written meanwhile is
+//! dirty.
+
+use super::search::Model;
+use super::world::{World, full, meet};
+
+const MODEL: Model = Model {
+    cell: module_path!(),
+    preemptions: Some(3),
+    outcomes: &["slept", "written"],
+    protections: &[
+        ("write-ignores-writeback", ""),
+    ],
+    scenes: &[meeting],
+};
+
+#[test]
+fn holds() {
+    MODEL.holds();
+}
+
+#[test]
+fn misses() {
+    MODEL.misses();
+}
+
+fn meeting() {
+    let world = World::new(2, 1);
+    world.write(0, 1);
+    meet(&world, |world| world.write(0, 2), World::write_back);
+    world.check_at_rest(&[full(2)]);
+    assert_ne!(world.store.inner().bytes(), full(super::world::first(0)), "never written back");
+}

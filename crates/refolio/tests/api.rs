@@ -1,0 +1,276 @@
+//! What an embedder relies on, claim by claim.
+
+use std::time::{Duration, Instant};
+
+use refolio::{
+    Cache, EntryState, Error, File, Form, HolderKind, MemStore, Migrate, Mode, NodeId, NodeOptions,
+    OpenOptions, Outcome, Owner, PAGE_SIZE, PageIndex, Result, Sharing, Vpn,
+};
+
+fn cache() -> Cache {
+    Cache::builder()
+        .node(NodeOptions::new(1 << 20))
+        .node(NodeOptions::new(1 << 20))
+        .build()
+        .unwrap()
+}
+
+/// A file of `pages` pages, each filled with its index.
+fn file(cache: &Cache, pages: u64) -> File {
+    let bytes = (0..pages as usize * PAGE_SIZE).map(|at| (at / PAGE_SIZE) as u8).collect();
+    let file = cache.open_store(MemStore::with_bytes(bytes), &OpenOptions::new()).unwrap();
+    file.load(0..pages).unwrap();
+    file
+}
+
+fn first_byte(file: &File, page: u64) -> Result<u8> {
+    let mut byte = [0];
+    file.read_at(&mut byte, page * PAGE_SIZE as u64)?;
+    Ok(byte[0])
+}
+
+#[test]
+fn what_is_appended_in_odd_pieces_is_read_back_and_synced() {
+    let cache = cache();
+    let store = MemStore::new();
+    let file = cache.open_store(store.clone(), &OpenOptions::new()).unwrap();
+    let data: Vec<u8> = (0..3_000_000u32).map(|i| (i * 7 + i / 4096) as u8).collect();
+    for (i, chunk) in data.chunks(5000).enumerate() {
+        file.write_at(chunk, i as u64 * 5000).unwrap();
+    }
+    let mut back = vec![0; data.len()];
+    assert_eq!(file.read_at(&mut back, 0).unwrap(), data.len());
+    assert!(back == data);
+    file.sync().unwrap();
+    assert!(store.bytes() == data);
+    drop(file);
+    for node in cache.nodes() {
+        assert_eq!(node.nr_free_pages, node.frames, "the pages of a closed file are free");
+    }
+}
+
+#[test]
+fn pages_move_and_stay_the_same_in_each_form_of_the_check() {
+    let cache = cache();
+    let file = file(&cache, 98);
+    let view = file.view(0..98, Sharing::Shared).unwrap();
+    let mut byte = [0];
+    view.read(&mut byte, 2 * PAGE_SIZE as u64).unwrap();
+    for form in Form::ALL {
+        for to in [NodeId(1), NodeId(0)] {
+            let report = file.migrate(0..98, to, &Migrate::new().form(form)).unwrap();
+            assert_eq!(report.counts().moved, 98, "{form:?}");
+            assert_eq!(view.node_of(Vpn(2)), Some(to), "the entry names the page where it is");
+            assert!((0..98).all(|page| first_byte(&file, page).unwrap() == page as u8));
+        }
+    }
+}
+
+#[test]
+fn a_thread_that_writes_what_it_has_pinned_is_told_which_pin() {
+    let cache = cache();
+    let file = file(&cache, 2);
+    let _pin = file.page(PageIndex(1)).unwrap();
+    for error in [
+        file.write_at(&[1], PAGE_SIZE as u64).unwrap_err(),
+        file.page_mut(PageIndex(1)).unwrap_err(),
+    ] {
+        let Error::Held { holders } = &error else { panic!("{error}") };
+        assert_eq!(holders.len(), 1);
+        assert_eq!(holders[0].kind, HolderKind::Pin);
+        assert!(error.to_string().contains("tests/api.rs"), "{error}");
+    }
+    file.write_at(&[1], 0).expect("another page is free to be written");
+}
+
+#[test]
+fn a_thread_with_a_write_guard_gets_errors_where_it_would_wait_for_itself() {
+    let cache = cache();
+    let file = file(&cache, 3);
+    let mut guard = file.page_mut(PageIndex(0)).unwrap();
+    guard.write(10, b"mine");
+    assert!(matches!(first_byte(&file, 0), Err(Error::GuardHeld { .. })));
+    assert!(matches!(file.page(PageIndex(0)), Err(Error::GuardHeld { .. })));
+    assert!(matches!(file.page_mut(PageIndex(0)), Err(Error::GuardHeld { .. })));
+    assert!(matches!(file.sync(), Err(Error::GuardHeld { .. })));
+    assert!(matches!(file.set_len(1), Err(Error::GuardHeld { .. })));
+    assert!(matches!(cache.drain(NodeId(0), &Migrate::new()), Err(Error::GuardHeld { .. })));
+    assert_eq!(first_byte(&file, 1).unwrap(), 1, "other pages can be read");
+    let mut second = file.page_mut(PageIndex(2)).expect("and written");
+    second.write(0, b"also mine");
+    drop((guard, second));
+    let mut bytes = [0; 4];
+    file.read_at(&mut bytes, 10).unwrap();
+    assert_eq!(&bytes, b"mine");
+}
+
+#[test]
+fn handles_to_one_file_share_its_pages() {
+    let cache = cache();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("shared");
+    std::fs::write(&path, b"on the disk").unwrap();
+    std::os::unix::fs::symlink(&path, dir.path().join("link")).unwrap();
+    let reader = cache.open_with(&path, &OpenOptions::new().read_only(true)).unwrap();
+    let writer = cache.open(dir.path().join("link")).unwrap();
+    assert_eq!(reader.number(), writer.number());
+    writer.write_at(b"in", 0).unwrap();
+    let mut bytes = [0; 11];
+    reader.read_at(&mut bytes, 0).unwrap();
+    assert_eq!(&bytes, b"in the disk");
+    assert!(matches!(reader.write_at(b"x", 0), Err(Error::ReadOnly { .. })));
+    writer.close().unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), b"in the disk");
+}
+
+#[test]
+fn a_patient_migration_is_woken_by_the_last_pin() {
+    let cache = cache();
+    let file = &file(&cache, 1);
+    std::thread::scope(|threads| {
+        let (pinned, is_pinned) = std::sync::mpsc::channel();
+        threads.spawn(move || {
+            let first = file.page(PageIndex(0)).unwrap();
+            let second = file.page(PageIndex(0)).unwrap();
+            pinned.send(()).unwrap();
+            drop(first);
+            std::thread::sleep(Duration::from_millis(50));
+            drop(second);
+        });
+        is_pinned.recv().unwrap();
+        let patient = Migrate::new().mode(Mode::Until(Instant::now() + Duration::from_secs(60)));
+        let report = file.migrate(0..1, NodeId(1), &patient).unwrap();
+        assert_eq!(report.counts().moved, 1);
+        assert!(report.elapsed < Duration::from_secs(30), "woken by the pin, not by the deadline");
+    });
+}
+
+#[test]
+fn a_dry_run_answers_as_the_migration_and_moves_nothing() {
+    let cache = cache();
+    let file = file(&cache, 4);
+    let pin = file.page(PageIndex(2)).unwrap();
+    let dry = file.would_move(0..4, NodeId(1)).unwrap();
+    assert_eq!(file.node_of(PageIndex(0)), Some(NodeId(0)));
+    let real = file.migrate(0..4, NodeId(1), &Migrate::new()).unwrap();
+    for (dry, real) in dry.outcomes.iter().zip(&real.outcomes) {
+        match (&dry.outcome, &real.outcome) {
+            (Outcome::WouldMove, Outcome::Moved { .. }) => {}
+            (Outcome::Busy { holders: dry }, Outcome::Busy { holders: real }) => {
+                assert_eq!(dry[0].location, real[0].location);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    drop(pin);
+    assert_eq!(file.would_move(0..1, NodeId(1)).unwrap().outcomes[0].outcome, Outcome::Here);
+}
+
+#[test]
+fn the_embedders_word_travels_with_the_page() {
+    let cache = cache();
+    let file = file(&cache, 2);
+    file.page_mut(PageIndex(1)).unwrap().set_private(Some(42));
+    let report = file.migrate(0..2, NodeId(1), &Migrate::new()).unwrap();
+    assert_eq!(report.counts().moved, 2);
+    assert_eq!(file.page(PageIndex(1)).unwrap().private(), Some(42));
+    assert_eq!(file.page(PageIndex(0)).unwrap().private(), None);
+    file.page_mut(PageIndex(1)).unwrap().set_private(None);
+    assert_eq!(file.page(PageIndex(1)).unwrap().private(), None);
+}
+
+#[test]
+fn a_poisoned_page_is_neither_read_nor_moved_until_it_is_overwritten() {
+    let cache = cache();
+    let file = file(&cache, 2);
+    file.page_mut(PageIndex(1)).unwrap().poison();
+    assert!(matches!(first_byte(&file, 1), Err(Error::Poisoned { index: PageIndex(1) })));
+    let report = file.migrate(0..2, NodeId(1), &Migrate::new()).unwrap();
+    assert_eq!(report.outcomes[1].outcome, Outcome::Poisoned);
+    file.write_at(&[9; PAGE_SIZE], PAGE_SIZE as u64).unwrap();
+    assert_eq!(first_byte(&file, 1).unwrap(), 9);
+}
+
+#[test]
+fn a_private_view_keeps_its_writes_to_itself() {
+    let cache = cache();
+    let file = file(&cache, 2);
+    let (private, shared) =
+        (file.view(0..2, Sharing::Private).unwrap(), file.view(0..2, Sharing::Shared).unwrap());
+    private.write(b"mine", 0).unwrap();
+    shared.write(b"ours", PAGE_SIZE as u64).unwrap();
+    cache.migrate(NodeId(0), NodeId(1), &Migrate::new()).unwrap();
+    let mut bytes = [0; 4];
+    private.read(&mut bytes, 0).unwrap();
+    assert_eq!(&bytes, b"mine");
+    private.read(&mut bytes, PAGE_SIZE as u64).unwrap();
+    assert_eq!(&bytes, b"ours");
+    assert_eq!(first_byte(&file, 0).unwrap(), 0);
+    assert!(matches!(private.entry(Vpn(0)), EntryState::Present { writable: true, .. }));
+    assert!(matches!(private.entry(Vpn(1)), EntryState::Present { writable: false, .. }));
+}
+
+#[test]
+fn a_drain_names_who_holds_what_stays_even_an_orphan() {
+    let cache = cache();
+    let file = file(&cache, 5);
+    let pin = file.page(PageIndex(3)).unwrap();
+    let orphan = file.page(PageIndex(4)).unwrap();
+    file.set_len(4 * PAGE_SIZE as u64).unwrap();
+    let report = cache.drain(NodeId(0), &Migrate::new()).unwrap();
+    assert_eq!(report.counts().moved, 3);
+    let left: Vec<_> = report.left().collect();
+    assert_eq!(left.len(), 2, "{left:?}");
+    assert!(left.iter().any(|page| page.owner == Owner::Orphan));
+    for page in left {
+        assert!(page.outcome.to_string().contains("tests/api.rs"), "{}", page.outcome);
+    }
+    assert_eq!(&orphan[..], &[4; PAGE_SIZE]);
+    drop((pin, orphan));
+    let report = cache.drain(NodeId(0), &Migrate::new()).unwrap();
+    assert_eq!(report.left().count(), 0);
+    let node = &cache.nodes()[0];
+    assert_eq!(node.nr_free_pages, node.frames);
+    let error = cache.drain(NodeId(1), &Migrate::new()).unwrap_err();
+    assert!(error.to_string().contains("the last one in use"), "{error}");
+    cache.undrain(NodeId(0)).unwrap();
+}
+
+#[test]
+fn nonsense_is_refused_with_a_word_of_advice() {
+    let one = Cache::builder().node(NodeOptions::new(1 << 20)).build().unwrap_err();
+    assert!(one.to_string().contains("2 to 255 nodes"), "{one}");
+    let small = Cache::builder().node(NodeOptions::new(1)).node(NodeOptions::new(1)).build();
+    assert!(small.unwrap_err().to_string().contains("too small"));
+    let huge = NodeOptions::new(u64::MAX);
+    assert!(Cache::builder().node(huge.clone()).node(huge).build().is_err());
+    let large = NodeOptions::new(8 << 40);
+    assert!(Cache::builder().node(large.clone()).node(large).build().is_err());
+
+    let cache = cache();
+    let missing = cache.open("/nowhere/at/all").unwrap_err();
+    assert!(missing.to_string().contains("/nowhere/at/all"), "{missing}");
+    assert!(cache.open("/dev/null").unwrap_err().to_string().contains("regular file"));
+    assert!(cache.open("/").unwrap_err().to_string().contains("regular file"));
+    let file = file(&cache, 2);
+    assert!(matches!(file.page(PageIndex(2)), Err(Error::OutOfRange { pages: 2, .. })));
+    assert!(matches!(file.page(PageIndex(u64::MAX)), Err(Error::OutOfRange { .. })));
+    assert!(matches!(file.write_at(&[1], u64::MAX), Err(Error::Invalid(_))));
+    assert!(matches!(file.set_len(u64::MAX), Err(Error::Invalid(_))));
+    assert!(matches!(file.migrate(0..2, NodeId(7), &Migrate::new()), Err(Error::Node { .. })));
+    assert_eq!(file.read_at(&mut [0; 8], u64::MAX).unwrap(), 0);
+    file.punch_hole(u64::MAX, u64::MAX).unwrap();
+    assert!(file.view(5..5, Sharing::Shared).is_err());
+    assert!(file.view(0..u64::MAX, Sharing::Shared).is_err());
+    #[expect(clippy::reversed_empty_ranges, reason = "that is the nonsense")]
+    let reversed = file.migrate(9..3, NodeId(1), &Migrate::new()).unwrap();
+    assert!(reversed.outcomes.is_empty());
+    assert!(cache.anonymous(0, 0).is_err());
+    assert!(cache.anonymous(u64::MAX, 0).is_err());
+    assert!(cache.anonymous(1, 10).is_err());
+    let view = cache.anonymous(1, 9).unwrap();
+    assert!(matches!(view.write(&[1; 2], PAGE_SIZE as u64 - 1), Err(Error::OutOfRange { .. })));
+    assert!(matches!(view.read(&mut [0; 2], u64::MAX), Err(Error::OutOfRange { .. })));
+    assert!(matches!(view.pin(Vpn(u64::MAX)), Err(Error::OutOfRange { .. })));
+    view.discard(5..u64::MAX).unwrap();
+}

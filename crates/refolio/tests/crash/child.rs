@@ -1,0 +1,133 @@
+//! The process that is killed.
+
+use std::fmt;
+use std::io::Write;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
+
+use fastrand::Rng;
+use refolio::{Cache, File, Form, Migrate, NodeId, NodeOptions, OpenOptions, PAGE_SIZE};
+
+use crate::record::{BLOCK, encode};
+
+/// Says the child what to do: whether to go past the page cache, a seed, and the file.
+pub const ENV: &str = "REFOLIO_CRASH_CHILD";
+
+/// Begins a line that acknowledges a sync.
+pub const SYNCED: &str = "synced ";
+
+/// Threads that write records; block n is writer n % WRITERS's.
+pub const WRITERS: usize = 2;
+
+/// Blocks with records: twice as many as fit in the nodes. The file begins with fewer and grows.
+pub const BLOCKS: usize = 2 * 2 * NODE_PAGES as usize * PAGE_SIZE / BLOCK;
+pub const PREFILLED: usize = BLOCKS / 2;
+
+const NODE_PAGES: u64 = 64;
+
+/// What a child is to do.
+pub struct Child<'a> {
+    pub path: &'a Path,
+    pub direct: bool,
+    pub seed: u64,
+}
+
+impl fmt::Display for Child<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.direct, self.seed, self.path.display())
+    }
+}
+
+/// Writer n writes its blocks in order, again and again: the block and the generation of its write
+/// number `count`.
+fn nth_write(writer: usize, count: u64) -> (usize, u64) {
+    let own = (BLOCKS / WRITERS) as u64;
+    ((count % own) as usize * WRITERS + writer, count / own + 1)
+}
+
+/// The generation of a block after so many writes of its writer.
+pub fn written(block: usize, count: u64) -> u64 {
+    let own = (BLOCKS / WRITERS) as u64;
+    let before = (block / WRITERS) as u64;
+    count.saturating_sub(before).div_ceil(own)
+}
+
+/// Nothing, unless it is told what to do; then it works until it is killed.
+#[test]
+fn child() {
+    let Ok(order) = std::env::var(ENV) else { return };
+    let mut order = order.splitn(3, ' ');
+    let (direct, seed) = (order.next().unwrap() == "true", order.next().unwrap().parse().unwrap());
+    let node = NodeOptions::new(NODE_PAGES * PAGE_SIZE as u64);
+    let cache = Cache::builder()
+        .node(node.clone())
+        .node(node)
+        .writeback_interval(Duration::from_millis(3))
+        .build()
+        .unwrap();
+    let mut rng = Rng::with_seed(seed);
+    let options = OpenOptions::new().direct(direct).order(*rng.choice([0, 0, 1, 2].iter()).unwrap());
+    let file = &cache.open_with(order.next().unwrap(), &options).unwrap();
+    let done = &[const { AtomicU64::new(0) }; WRITERS];
+    let cache = &cache;
+    std::thread::scope(|threads| {
+        for (writer, done) in done.iter().enumerate() {
+            threads.spawn(move || write(file, writer, done));
+        }
+        let (mover, tail, syncer) = (rng.fork(), rng.fork(), rng.fork());
+        threads.spawn(move || migrate(cache, file, mover));
+        threads.spawn(move || change_length(file, tail));
+        threads.spawn(move || sync(file, done, syncer));
+    });
+}
+
+fn write(file: &File, writer: usize, done: &AtomicU64) {
+    for count in 0.. {
+        let (block, generation) = nth_write(writer, count);
+        let bytes = encode(block as u64, generation, writer as u64);
+        file.write_at(&bytes, (block * BLOCK) as u64).unwrap();
+        done.store(count + 1, SeqCst);
+    }
+}
+
+fn migrate(cache: &Cache, file: &File, mut rng: Rng) {
+    loop {
+        let how = Migrate::new().form(*rng.choice(Form::ALL.iter()).unwrap());
+        let (from, to) = (NodeId(rng.u8(..2)), NodeId(rng.u8(..2)));
+        match rng.u8(..10) {
+            0 => drop(cache.migrate(from, to, &how).unwrap()),
+            1 => drop(file.evict(0..rng.u64(1..300)).unwrap()),
+            _ => drop(file.migrate(0..rng.u64(1..300), to, &how).unwrap()),
+        }
+        std::thread::sleep(Duration::from_micros(rng.u64(..2000)));
+    }
+}
+
+/// Behind the records, and in their last page, the file's end comes and goes.
+fn change_length(file: &File, mut rng: Rng) {
+    let end = (BLOCKS * BLOCK) as u64;
+    loop {
+        let at = end + rng.u64(1..20 * PAGE_SIZE as u64);
+        // Not before the writers have come there: what they append would be cut off.
+        if file.len() >= end {
+            match rng.bool() {
+                true => file.set_len(at).unwrap(),
+                false => file.write_at(b"behind the records", at).unwrap(),
+            }
+        }
+        std::thread::sleep(Duration::from_micros(rng.u64(..3000)));
+    }
+}
+
+fn sync(file: &File, done: &[AtomicU64], mut rng: Rng) {
+    loop {
+        let before: Vec<_> = done.iter().map(|count| count.load(SeqCst).to_string()).collect();
+        file.sync().unwrap();
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{SYNCED}{}.", before.join(" ")).unwrap();
+        out.flush().unwrap();
+        drop(out);
+        std::thread::sleep(Duration::from_micros(rng.u64(..20_000)));
+    }
+}
