@@ -6,6 +6,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use refolio::PAGE_SIZE;
 
+use crate::holding::{Hold, pin};
 use crate::ledger::{Before, Damage, PAGES};
 use crate::stage::{Play, refused};
 use crate::subject::{At, Cut, How, Kind, Refusal, VIEWS, Via};
@@ -57,11 +58,12 @@ pub(crate) const PUNCHER: Actor = actor("puncher", punch);
 /// What an actor knows of itself.
 pub(crate) struct Me {
     number: u32,
-    rng: Rng,
+    pub rng: Rng,
     /// Which of the writers it is, if it is one.
     rank: usize,
     writers: usize,
-    page: Box<[u8]>,
+    /// Room for a few pages.
+    pub page: Box<[u8]>,
     /// The newest generation seen in each page of each file.
     seen: Vec<[u64; PAGES as usize]>,
 }
@@ -72,7 +74,8 @@ impl Me {
         Self { number, rng, rank, writers, page, seen: Vec::new() }
     }
 
-    fn file(&mut self, play: &Play) -> u32 {
+    /// One of the files.
+    pub fn file(&mut self, play: &Play) -> u32 {
         self.rng.u32(0..play.kinds.len() as u32)
     }
 
@@ -82,7 +85,7 @@ impl Me {
     }
 
     /// Lets others go first, now and then: threads that never pause meet at few places only.
-    fn pause(&mut self) {
+    pub fn pause(&mut self) {
         match self.rng.u32(0..8) {
             0 => std::thread::sleep(Duration::from_micros(self.rng.u64(1..300))),
             1 | 2 => std::thread::yield_now(),
@@ -90,7 +93,8 @@ impl Me {
         }
     }
 
-    fn saw(&mut self, play: &Play, file: u32, page: u64, generation: Option<u64>) {
+    /// Takes note of what was read.
+    pub fn saw(&mut self, play: &Play, file: u32, page: u64, generation: Option<u64>) {
         let Some(generation) = generation else { return play.tally.add(Fact::Emptied, 1) };
         self.seen.resize(play.kinds.len(), [1; PAGES as usize]);
         let last = &mut self.seen[file as usize][page as usize];
@@ -127,7 +131,9 @@ fn look(play: &Play, me: &mut Me, at: At, pages: u64) -> Result<(), Failure> {
         let found = (end <= read).then(|| &bytes[start..end]);
         let generation = match ledger.judge(before, found) {
             Ok(generation) => generation,
-            Err(damage) => return Err(again(play, At { offset: ledger.offset(part), ..at }, before, damage)),
+            Err(damage) => {
+                return Err(again(play, At { offset: ledger.offset(part), ..at }, before, damage));
+            }
         };
         me.saw(play, at.file, ledger.offset(part) / PAGE_SIZE as u64, generation);
     }
@@ -188,86 +194,6 @@ fn write(play: &Play, me: &mut Me, by_view: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Hold {
-    Moment,
-    While,
-    Evicting,
-}
-
-fn pin(play: &Play, me: &mut Me, hold: Hold) -> Result<(), Failure> {
-    let file = me.file(play);
-    let page = me.rng.u64(0..PAGES);
-    let ledger = &play.ledgers[file as usize];
-    let cuts = ledger.cuts();
-    let before: Vec<_> = ledger.parts_of(page).map(|part| ledger.before(part)).collect();
-    // Decided before it is known whether there is a page: the seed decides, not the others.
-    let (for_long, mut seen) = (Duration::from_micros(me.rng.u64(1..1500)), Ok(()));
-    let mut held = |look: crate::subject::Look<'_>| {
-        seen = holding(play, me, (hold, for_long), (file, page), &before, look).and_then(|node| {
-            // Only truncation takes a page from its file while somebody holds it.
-            let moved = node != play.subject.node_of(file, page);
-            if moved && cuts.is_some() && cuts == ledger.cuts() {
-                let detail = format!("page {page} of file {file} was on node {node:?}");
-                return Err(Failure { wrong: Wrong::PinMoved, detail });
-            }
-            Ok(())
-        });
-    };
-    match play.subject.pin(file, page, &mut held) {
-        Ok(()) => play.tally.add(Fact::Pinned, 1),
-        Err(Refusal::Beyond) => play.tally.add(Fact::Beyond, 1),
-        Err(refusal) => return Err(refused("pinning", &refusal)),
-    }
-    me.pause();
-    seen
-}
-
-/// While a page is held: where it is, and whether its bytes stand still.
-fn holding(
-    play: &Play,
-    me: &mut Me,
-    (hold, for_long): (Hold, Duration),
-    (file, page): (u32, u64),
-    before: &[Before],
-    look: crate::subject::Look<'_>,
-) -> Result<Option<usize>, Failure> {
-    let node = play.subject.node_of(file, page);
-    let ledger = &play.ledgers[file as usize];
-    let (mut first, mut now) = (vec![0; PAGE_SIZE], vec![0; PAGE_SIZE]);
-    look(&mut first);
-    let mut generations = Vec::new();
-    for (before, part) in before.iter().zip(first.chunks_exact(ledger.part_len())) {
-        let judged = ledger.judge(*before, Some(part));
-        let generation = judged.map_err(|(wrong, detail)| Failure { wrong, detail })?;
-        me.saw(play, file, page, generation);
-        generations.push(generation);
-    }
-    match hold {
-        Hold::Moment => return Ok(node),
-        Hold::While => std::thread::sleep(for_long),
-        Hold::Evicting => {
-            let evicted = play.subject.evict(file, page..page + 1);
-            if evicted.map_err(|refusal| refused("evicting", &refusal))? > 0 {
-                let detail = format!("page {page} of file {file} was evicted by its holder");
-                return Err(Failure { wrong: Wrong::PinMoved, detail });
-            }
-            play.tally.add(Fact::Kept, 1);
-        }
-    }
-    look(&mut now);
-    if first != now {
-        let detail = format!("page {page} of file {file}, which had generations {generations:?}");
-        return Err(Failure { wrong: Wrong::PinChanged, detail });
-    }
-    let cut = |(part, generation): (usize, &Option<u64>)| {
-        generation.is_some_and(|generation| ledger.is_cut(part, generation))
-    };
-    let orphan = ledger.parts_of(page).zip(&generations).any(cut);
-    play.tally.add(Fact::Orphaned, u64::from(orphan));
-    Ok(node)
-}
-
 fn migrate(play: &Play, me: &mut Me) -> Result<(), Failure> {
     let (file, pages, to) = (me.file(play), me.range(), me.rng.usize(0..2));
     let moves = play.subject.migrate(file, pages, to, How::Chosen(me.rng.u64(..)));
@@ -311,12 +237,7 @@ fn punch(play: &Play, me: &mut Me) -> Result<(), Failure> {
     Ok(())
 }
 
-fn cut(
-    play: &Play,
-    file: u32,
-    pages: std::ops::Range<u64>,
-    cut: Cut,
-) -> Result<(), Failure> {
+fn cut(play: &Play, file: u32, pages: std::ops::Range<u64>, cut: Cut) -> Result<(), Failure> {
     debug_assert_ne!(play.kinds[file as usize], Kind::Anonymous, "the case's files can be cut");
     let done = play.ledgers[file as usize].cut(pages, || play.subject.truncate(file, cut));
     done.map_err(|refusal| refused("truncating", &refusal))?;

@@ -121,10 +121,7 @@ mod tests {
         );
         assert_eq!(judge("migrate_read", Verdict::Skip(Need::Pins)), Verdict::Skip(Need::Pins));
         assert_eq!(judge("migrate_pin", Verdict::Pass), Verdict::Pass);
-        assert_eq!(
-            judge("migrate_pin", Verdict::Fail(failures.clone())),
-            Verdict::Fail(failures)
-        );
+        assert_eq!(judge("migrate_pin", Verdict::Fail(failures.clone())), Verdict::Fail(failures));
     }
 
     #[test]

@@ -118,11 +118,7 @@ impl Ledger {
     }
 
     /// Truncates pages: by `cut`.
-    pub fn cut<E>(
-        &self,
-        pages: Range<u64>,
-        cut: impl FnOnce() -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub fn cut<E>(&self, pages: Range<u64>, cut: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
         self.cuts_begun.fetch_add(1, SeqCst);
         let parts = self.parts_of(pages.start).start..self.parts_of(pages.end).start;
         let parts = &self.parts[parts];
@@ -168,7 +164,10 @@ impl Ledger {
         let damage = |wrong, found: String| {
             let Before { done, .. } = before;
             let (file, page) = (self.file, self.page(part));
-            Err((wrong, format!("page {page} of file {file} has {found}; generation {done} was written")))
+            Err((
+                wrong,
+                format!("page {page} of file {file} has {found}; generation {done} was written"),
+            ))
         };
         match content {
             Content::Zeros if self.may_be_empty(before) => Ok(None),
@@ -184,7 +183,9 @@ impl Ledger {
                 }
                 now => Ok(Some(now)),
             },
-            Content::Torn { first, then, line } if [first, then].into_iter().flatten().all(is_own) => {
+            Content::Torn { first, then, line }
+                if [first, then].into_iter().flatten().all(is_own) =>
+            {
                 let name = |stamp: Option<Stamp>| {
                     stamp.map_or("zeros".into(), |stamp| format!("generation {}", stamp.generation))
                 };
@@ -255,14 +256,15 @@ mod tests {
     #[test]
     fn what_was_cut_off_does_not_come_back() {
         let ledger = Ledger::new(1, 7, 1);
-        ledger.cut(4..PAGES, || {
-            // Not over yet: nothing is certain.
-            assert_eq!(ledger.judge(ledger.before(4), None), Ok(None));
-            assert_eq!(ledger.judge(ledger.before(4), Some(&bytes(4, 1))), Ok(Some(1)));
-            assert_eq!(ledger.cuts(), None);
-            OK
-        })
-        .unwrap();
+        ledger
+            .cut(4..PAGES, || {
+                // Not over yet: nothing is certain.
+                assert_eq!(ledger.judge(ledger.before(4), None), Ok(None));
+                assert_eq!(ledger.judge(ledger.before(4), Some(&bytes(4, 1))), Ok(Some(1)));
+                assert_eq!(ledger.cuts(), None);
+                OK
+            })
+            .unwrap();
         assert_eq!(ledger.cuts(), Some(1));
         assert!(ledger.is_cut(4, 1) && !ledger.is_cut(3, 1));
         let now = ledger.before(4);

@@ -31,6 +31,7 @@ mod actors;
 mod cases;
 mod content;
 mod expected;
+mod holding;
 mod ledger;
 mod rest;
 mod stage;
@@ -62,7 +63,8 @@ pub struct Case {
     pub name: &'static str,
     /// What must be so.
     pub claim: &'static str,
-    /// Where that is known from: a document, a commit or a bug of the kernel's.
+    /// Where that is known from: a document, a commit or a bug of the kernel's, or a place in its
+    /// source (lines as of 7.3.4).
     pub source: &'static str,
     /// What the subject must have.
     pub needs: &'static [Need],

@@ -52,7 +52,8 @@ fn look_and_close(play: &Play) -> Result<(), Failure> {
 /// Nobody holds a page: each can be moved. The last move is to node 1, the lower one: from there a
 /// subject does not move pages of its own accord.
 fn everything_moves(play: &Play) -> Result<(), Failure> {
-    for (to, file) in [0, 1].into_iter().flat_map(|to| (0..play.kinds.len()).map(move |f| (to, f))) {
+    for (to, file) in [0, 1].into_iter().flat_map(|to| (0..play.kinds.len()).map(move |f| (to, f)))
+    {
         let file = file as u32;
         let moves = play.subject.migrate(file, 0..PAGES, to, How::Patiently);
         let moves = moves.map_err(|refusal| refused("migrating at rest", &refusal))?;
@@ -82,6 +83,12 @@ fn image(play: &Play, file: u32, via: Via) -> Result<Vec<u8>, Failure> {
             Err(Refusal::Beyond) => 0,
             Err(refusal) => return Err(refused("reading at rest", &refusal)),
         };
+        // (A large folio may go on behind the end.)
+        let of_one_page = play.kinds[file as usize] == Kind::File;
+        if read == 0 && of_one_page && play.subject.node_of(file, page).is_some() {
+            let detail = format!("page {page} of file {file} is cached beyond the end");
+            return Err(Failure { wrong: Wrong::ResurrectedPage, detail });
+        }
         for (part, bytes) in ledger.parts_of(page).zip(bytes.chunks_exact(ledger.part_len())) {
             let found = (read == PAGE_SIZE).then_some(bytes);
             ledger.judge(ledger.before(part), found).map_err(|(wrong, detail)| {
@@ -113,7 +120,10 @@ fn same(play: &Play, file: u32, one: &[u8], other: &[u8], what: &str) -> Result<
         let (wrong, detail) = judged.unwrap_or((Wrong::LostWrite, format!("page {page}")));
         let lost = wrong == Wrong::StalePage;
         let wrong = if lost { Wrong::LostWrite } else { wrong };
-        return Err(Failure { wrong, detail: format!("{what} differs from what is cached: {detail}") });
+        return Err(Failure {
+            wrong,
+            detail: format!("{what} differs from what is cached: {detail}"),
+        });
     }
     Ok(())
 }
@@ -147,7 +157,8 @@ fn settle(
 fn open(play: &Play, counters: &Counters) -> Option<String> {
     let sum = |of: fn(&NodeCounters) -> u64| counters.nodes.iter().map(of).sum::<u64>();
     let cached = |anonymous: bool| {
-        let files = (0..).zip(play.kinds).filter(|(_, kind)| (**kind == Kind::Anonymous) == anonymous);
+        let files =
+            (0..).zip(play.kinds).filter(|(_, kind)| (**kind == Kind::Anonymous) == anonymous);
         let pages = files.flat_map(|(file, _)| (0..PAGES).map(move |page| (file, page)));
         pages.filter(|(file, page)| play.subject.node_of(*file, *page).is_some()).count() as u64
     };
@@ -159,7 +170,11 @@ fn open(play: &Play, counters: &Counters) -> Option<String> {
         ("pages of files", sum(|node| node.nr_file_pages), cached(false)),
         ("anonymous pages", sum(|node| node.nr_anon_pages), cached(true)),
         ("pages migrated", counters.migrated - play.start.migrated, moved),
-        ("pages not migrated", counters.not_migrated - play.start.not_migrated, play.tally.refused()),
+        (
+            "pages not migrated",
+            counters.not_migrated - play.start.not_migrated,
+            play.tally.refused(),
+        ),
     ];
     let wrong = checks.into_iter().find(|(_, counted, there)| counted != there);
     let wrong = wrong.map(|(what, counted, there)| format!("{counted} {what}, not {there}"));

@@ -107,9 +107,8 @@ impl Stage {
             && self.actors(&play, &scene)
             && self.one_thread(&play, "looking at what is left", rest::look);
         self.facts = play.tally.counts(&play.start, &self.subject.counters());
-        let failures = std::mem::take(
-            &mut *play.failures.lock().unwrap_or_else(PoisonError::into_inner),
-        );
+        let failures =
+            std::mem::take(&mut *play.failures.lock().unwrap_or_else(PoisonError::into_inner));
         self.failures.extend(failures);
     }
 

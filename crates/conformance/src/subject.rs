@@ -37,8 +37,7 @@ pub trait Subject: Send + Sync {
     fn pin(&self, file: u32, page: u64, held: &mut dyn FnMut(Look<'_>)) -> Result<(), Refusal>;
 
     /// Moves what is cached of the pages to node `to`.
-    fn migrate(&self, file: u32, pages: Range<u64>, to: usize, how: How)
-    -> Result<Moves, Refusal>;
+    fn migrate(&self, file: u32, pages: Range<u64>, to: usize, how: How) -> Result<Moves, Refusal>;
 
     /// The accounts, and where pages are at this moment. Exact at rest.
     fn counters(&self) -> Counters;

@@ -153,7 +153,8 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { case, subject, seed, verdict, elapsed, .. } = self;
         write!(f, "{case} on {subject} (seed {seed}, {} ms): {verdict}", elapsed.as_millis())?;
-        let facts: Vec<_> = self.facts.iter().map(|(fact, count)| format!("{count} {fact}")).collect();
+        let facts: Vec<_> =
+            self.facts.iter().map(|(fact, count)| format!("{count} {fact}")).collect();
         if facts.is_empty() { Ok(()) } else { write!(f, "\n    {}", facts.join(", ")) }
     }
 }

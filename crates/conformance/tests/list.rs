@@ -16,14 +16,17 @@ fn cells() -> Vec<String> {
     let protocol = include_str!("../../refolio/protocol.md");
     let matrix = protocol.split("## The matrix").nth(1).unwrap().split("\n## ").next().unwrap();
     let rows = matrix.lines().filter(|line| line.starts_with('|'));
-    let rows: Vec<Vec<&str>> =
-        rows.map(|row| row.split('|').map(|cell| cell.trim().trim_matches('*')).collect()).collect();
+    let rows: Vec<Vec<&str>> = rows
+        .map(|row| row.split('|').map(|cell| cell.trim().trim_matches('*')).collect())
+        .collect();
     let column = |name: &str| name.split(' ').next().unwrap().to_owned();
     let columns: Vec<_> = rows[0].iter().map(|name| column(name)).collect();
     let mut cells = Vec::new();
     for row in &rows[2..] {
         let met = row.iter().zip(&columns).skip(2).filter(|(cell, _)| !cell.is_empty());
-        cells.extend(met.filter(|(cell, _)| **cell != "–").map(|(_, to)| format!("{}_{to}", row[1])));
+        cells.extend(
+            met.filter(|(cell, _)| **cell != "–").map(|(_, to)| format!("{}_{to}", row[1])),
+        );
     }
     cells
 }
@@ -103,13 +106,7 @@ impl Subject for Recorder {
         self.inner.pin(file, page, held)
     }
 
-    fn migrate(
-        &self,
-        file: u32,
-        pages: Range<u64>,
-        to: usize,
-        how: How,
-    ) -> Result<Moves, Refusal> {
+    fn migrate(&self, file: u32, pages: Range<u64>, to: usize, how: How) -> Result<Moves, Refusal> {
         self.note(format!("migrate {file} {pages:?} {to} {how:?}"));
         self.inner.migrate(file, pages, to, how)
     }

@@ -20,7 +20,6 @@ use crate::truncate;
 use crate::units::{MAX_ORDER, NodeId};
 use crate::view::View;
 use crate::writeback::{self, Patience};
-use refolio_xarray::Mark;
 
 #[cfg(refolio_loom)]
 pub(crate) use crate::builder::assemble;
@@ -76,11 +75,12 @@ pub(crate) fn retire(core: &Core, mapping: &Arc<Mapping>) {
         return;
     }
     let resize = mapping.resize.write();
-    // Opened again meanwhile? Then the pages are wanted. And what was written then, by a handle that
-    // is gone again, is written back by whoever closed that one. Relaxed: the registry's lock orders
-    // the count, and a handle that is opened from here on waits for `resize` before it writes.
-    let wanted = mapping.users.load(Relaxed) > 0 || mapping.pages.lock().any_marked(Mark::Dirty);
-    if !wanted && let Err(error) = truncate::take_out(core, mapping, 0..u64::MAX) {
+    // Opened again meanwhile? Then the pages are wanted. It may be opened at any later moment, too, and
+    // written: what is dirty stays, and whoever closes that handle writes it back. Relaxed: a guess
+    // that saves misses.
+    let wanted = mapping.users.load(Relaxed) > 0;
+    let taken = || truncate::take_out(core, mapping, 0..u64::MAX, truncate::Dirty::Kept);
+    if !wanted && let Err(error) = taken() {
         tracing::error!(%error, "the pages of a closed file stay cached");
     }
     drop(resize);

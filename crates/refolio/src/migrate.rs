@@ -171,6 +171,9 @@ pub(crate) struct Unmapped<'c> {
 impl Unmapped<'_> {
     /// The references that there are when nobody uses the page: the isolation's, and the cache's.
     fn expected(&self) -> u32 {
+        if broken("migrate-ignores-writeback") {
+            return self.locked.source.folio().state.load().references();
+        }
         1 + self.locked.source.folio().expected_references()
     }
 }

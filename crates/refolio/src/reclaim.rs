@@ -42,31 +42,23 @@ const WRITE_AROUND: u64 = if cfg!(refolio_loom) { 2 } else { 256 };
 /// [`Error::NoMemory`] when every frame is in use and none could be freed.
 #[doc(alias = "folio_alloc")]
 pub(crate) fn alloc<'c>(core: &'c Core, order: u32, flags: &[Flag]) -> Result<Fresh<'c>> {
-    for round in 0..ROUNDS {
-        for node in &core.nodes {
-            if let Some(fresh) = core.alloc_on(node, order, node.marks.min, flags) {
-                if node.nr_free_pages() < node.marks.low {
-                    core.bell.ring(|wanted| wanted.reclaim = true);
-                }
-                return Ok(fresh);
-            }
-            if node.is_offline() {
-                continue;
-            }
-            if make_room(core, node, order, pages(order).max(BATCH as u32))
-                && let Some(fresh) = core.alloc_on(node, order, node.marks.min, flags)
-            {
-                return Ok(fresh);
-            }
+    let mut round = 0;
+    loop {
+        if let Some(fresh) = try_alloc(core, order, flags) {
+            return Ok(fresh);
         }
-        // The last frames are for whoever cannot go on without them.
-        if round + 1 == ROUNDS {
-            let last = core.nodes.iter().find_map(|node| core.alloc_on(node, order, 0, flags));
-            if let Some(fresh) = last {
-                return Ok(fresh);
-            }
+        round += 1;
+        // Who asks for a large folio takes single pages where there is none: no need to wait.
+        if order > 0 || round >= rounds(core) {
+            break;
         }
-        std::thread::sleep(PAUSE * (1 << round));
+        std::thread::sleep(PAUSE * (1 << round.min(8)));
+    }
+    // The last frames are for whoever cannot go on without them.
+    if order == 0
+        && let Some(last) = core.nodes.iter().find_map(|node| core.alloc_on(node, 0, 0, flags))
+    {
+        return Ok(last);
     }
     let stuck = core.nodes.iter().map(|node| node.counters.nr_dirty.get()).sum::<u64>() > 0;
     let why = if stuck {
@@ -75,6 +67,21 @@ pub(crate) fn alloc<'c>(core: &'c Core, order: u32, flags: &[Flag]) -> Result<Fr
         "everything in the nodes is pinned or anonymous"
     };
     Err(Error::NoMemory { order, why })
+}
+
+/// Goes through the nodes once, and makes room on each that has none.
+fn try_alloc<'c>(core: &'c Core, order: u32, flags: &[Flag]) -> Option<Fresh<'c>> {
+    core.nodes.iter().find_map(|node| {
+        if let Some(fresh) = core.alloc_on(node, order, node.marks.min, flags) {
+            if node.nr_free_pages() < node.marks.low {
+                core.bell.ring(|wanted| wanted.reclaim = true);
+            }
+            return Some(fresh);
+        }
+        let made = !node.is_offline()
+            && make_room(core, node, order, pages(order).max(BATCH as u32));
+        made.then(|| core.alloc_on(node, order, node.marks.min, flags)).flatten()
+    })
 }
 
 /// Makes room if there is none, for whoever is about to take a lock under which reclaim could not
@@ -88,14 +95,18 @@ pub(crate) fn have_room(core: &Core) {
     }
 }
 
-/// How often allocation goes through the nodes: pages that are in use for a moment are not any more
-/// the next time.
-const ROUNDS: u32 = if cfg!(refolio_loom) { 1 } else { 8 };
+/// How often allocation goes through the nodes: pages that are in use for a moment (filled, moved,
+/// of a file whose length is being changed) are not any more the next time. 13 ms in all; but those
+/// that are on their way to a store, or to another node, are given 0.4 s.
+fn rounds(core: &Core) -> u32 {
+    let counters = || core.nodes.iter().map(|node| &node.counters);
+    let in_flight = counters().any(|of| of.nr_writeback.get() > 0 || of.nr_isolated.get() > 0);
+    if cfg!(refolio_loom) { 1 } else if in_flight { 64 } else { 9 }
+}
 
-/// How long it waits before the second round; before each other one twice as long, 13 ms in all. Dirty
-/// pages cannot be written back while the length of their file is being changed.
+/// Half of the time before the second round; before the others it is twice as long each, up to 6 ms.
 #[doc(alias = "reclaim_throttle")]
-const PAUSE: Duration = Duration::from_micros(if cfg!(refolio_loom) { 0 } else { 50 });
+const PAUSE: Duration = Duration::from_micros(25);
 
 /// Frees frames of a node until a folio of `order` fits and `wanted` frames above the minimum are
 /// free; whether it fits now.
@@ -222,9 +233,14 @@ fn try_evict(core: &Core, mapping: &Arc<Mapping>, frame: FrameNo) -> bool {
     if busy || !state.has(Flag::UPTODATE) || state.has(Flag::POISONED) {
         return false;
     }
-    core.tables.unmap(&core.folios, frame);
+    if !broken("evict-skips-unmap") {
+        core.tables.unmap(&core.folios, frame);
+    }
     let mut slots = mapping.pages.lock();
-    let expected = 1 + folio.expected_references();
+    let mut expected = 1 + folio.expected_references();
+    if broken("evict-ignores-writeback") {
+        expected = folio.state.load().references();
+    }
     if folio.state.freeze(expected) != Freeze::Frozen {
         return false;
     }

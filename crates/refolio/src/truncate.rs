@@ -33,7 +33,7 @@ fn failed(mapping: &Mapping, doing: &'static str) -> impl FnOnce(io::Error) -> E
 #[doc(alias = "truncate_setsize")]
 pub(crate) fn set_len(core: &Core, mapping: &Arc<Mapping>, len_bytes: u64) -> Result<()> {
     loop {
-        let resize = mapping.resize.write();
+        let resize = (!broken("truncate-skips-resize")).then(|| mapping.resize.write());
         if len_bytes < mapping.len() {
             return shorten(core, mapping, len_bytes);
         }
@@ -64,7 +64,7 @@ fn shorten(core: &Core, mapping: &Arc<Mapping>, len_bytes: u64) -> Result<()> {
     }
     mapping.set_stored(len_bytes);
     mapping.set_len(len_bytes);
-    take_out(core, mapping, PageIndex::count(len_bytes)..u64::MAX)
+    take_out(core, mapping, PageIndex::count(len_bytes)..u64::MAX, Dirty::Dropped)
 }
 
 /// Zeroes what is cached behind the end of the file, where the last folio goes on. Under the resize
@@ -119,10 +119,24 @@ fn try_zero(
     }
 }
 
+/// What becomes of dirty pages that are met when pages are taken out of their file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dirty {
+    /// They are cut off: nobody wants their bytes.
+    Dropped,
+    /// Somebody has just written them: they stay.
+    Kept,
+}
+
 /// Takes every folio out of the file that lies in `range`. One that begins before it stays, but for
 /// its table entries. Under the resize lock, exclusively.
 #[doc(alias = "truncate_inode_pages_range")]
-pub(crate) fn take_out(core: &Core, mapping: &Mapping, range: Range<u64>) -> Result<()> {
+pub(crate) fn take_out(
+    core: &Core,
+    mapping: &Mapping,
+    range: Range<u64>,
+    dirty: Dirty,
+) -> Result<()> {
     let mut next = range.start;
     loop {
         let found = mapping.pages.lock().next(next);
@@ -138,7 +152,7 @@ pub(crate) fn take_out(core: &Core, mapping: &Mapping, range: Range<u64>) -> Res
             drop(slots);
         } else {
             let inside = index >= range.start && after <= range.end;
-            if let Err(obstacle) = try_take_out(core, mapping, PageIndex(index), inside) {
+            if let Err(obstacle) = try_take_out(core, mapping, PageIndex(index), inside, dirty) {
                 core.wait(obstacle, None)?;
                 continue;
             }
@@ -157,6 +171,7 @@ fn try_take_out(
     mapping: &Mapping,
     index: PageIndex,
     whole: bool,
+    dirty: Dirty,
 ) -> std::result::Result<(), Obstacle> {
     let (folio, base) = match core.lookup(mapping, index) {
         Found::Folio(folio, base) => (folio, base),
@@ -176,6 +191,9 @@ fn try_take_out(
     }
     if folio.folio().state.load().has(Flag::WRITEBACK) && !broken("truncate-ignores-writeback") {
         return Err(core.obstacle(folio.frame, crate::core::Why::Writeback));
+    }
+    if dirty == Dirty::Kept && folio.folio().state.load().has(Flag::DIRTY) {
+        return Ok(());
     }
     core.tables.unmap(&core.folios, folio.frame);
     if whole {
@@ -200,7 +218,8 @@ fn remove(core: &Core, mapping: &Mapping, folio: &FolioRef<'_>, base: PageIndex)
     mapping.nr_pages.sub(descriptor.pages());
     core.node_of(folio.frame).counters.nr_file_pages.sub(descriptor.pages());
     let private = u32::from(descriptor.state.test_and_clear(Flag::PRIVATE));
-    core.put_many(folio.frame, descriptor.pages() + private);
+    let stolen = u32::from(broken("truncate-takes-the-pins-reference"));
+    core.put_many(folio.frame, descriptor.pages() + private + stolen);
 }
 
 /// Makes the whole pages of `range` a hole: they are dropped, here and in the store.
@@ -219,7 +238,7 @@ pub(crate) fn punch(core: &Core, mapping: &Arc<Mapping>, range: Range<u64>) -> R
                 let punched = mapping.store().punch(start, end - start);
                 punched.map_err(failed(mapping, "punching a hole into"))?;
             }
-            take_out(core, mapping, range.clone())?;
+            take_out(core, mapping, range.clone(), Dirty::Dropped)?;
             obstacle = zero_rest(core, mapping, &range, None)?;
         }
         let Some(obstacle) = obstacle else { return Ok(()) };

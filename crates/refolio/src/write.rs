@@ -44,7 +44,10 @@ impl<'c> Exclusive<'c> {
         if descriptor.state.load().has(Flag::WRITEBACK) && !broken("write-ignores-writeback") {
             return Err(folio.core.obstacle(folio.frame, Why::Writeback));
         }
-        let references = 1 + descriptor.expected_references();
+        let mut references = 1 + descriptor.expected_references();
+        if broken("write-ignores-writeback") {
+            references = descriptor.state.load().references();
+        }
         match descriptor.state.freeze(references) {
             Freeze::Frozen => Ok(Self { lock, folio, references }),
             Freeze::Refused { .. } => Err(folio.core.obstacle(folio.frame, Why::References)),
@@ -153,6 +156,10 @@ fn is_page(folio: &FolioRef<'_>, mapping: &Mapping, base: PageIndex) -> bool {
     folio.folio().is(mapping.id, base) || broken("write-skips-recheck")
 }
 
+fn is_entry(table: &Table, at: Vpn, mapped: Mapped) -> bool {
+    table.load(at).is_present(mapped.folio, mapped.page) || broken("write-skips-entry-recheck")
+}
+
 /// Writes one run of bytes that lies within a page of a file and within the file. A page that is
 /// overwritten whole is not read in first. Under the file's resize lock, which is why it does not
 /// wait: the caller does, after giving that lock back.
@@ -182,6 +189,7 @@ pub(crate) fn try_in_page(
         let (folio, base) = folio;
         let lock = match folio.try_lock() {
             Ok(lock) => lock,
+            Err(_) if broken("write-skips-lock") => FolioLock { core, frame: folio.frame },
             Err(obstacle) => return Ok(Err(obstacle)),
         };
         if !is_page(&folio, mapping, base) {
@@ -276,7 +284,8 @@ fn try_extend(
         _ => {
             // What was read in for this write lies behind the end.
             mapping.set_reach(len);
-            truncate::take_out(core, mapping, PageIndex::count(len)..u64::MAX)?;
+            let behind = PageIndex::count(len)..u64::MAX;
+            truncate::take_out(core, mapping, behind, truncate::Dirty::Dropped)?;
         }
     }
     attempt
@@ -302,7 +311,7 @@ pub(crate) fn in_view_page(
                 obstacle
             }
             // The lock of the folio is the lock of its entries.
-            Ok(_lock) if !table.load(at).is_present(mapped.folio, mapped.page) => continue,
+            Ok(_lock) if !is_entry(table, at, mapped) => continue,
             Ok(lock) => match Exclusive::freeze(lock, folio) {
                 Err(obstacle) => obstacle,
                 Ok(exclusive) => {

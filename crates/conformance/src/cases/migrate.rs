@@ -3,7 +3,7 @@
 use super::{FILES, MEMORY, play};
 use crate::Case;
 use crate::actors::{
-    EVICTOR, LOADER, GRABBER, MOVER, PINNER, PUNCHER, READER, STORER, SYNCER, TRUNCATOR, WRITER,
+    EVICTOR, GRABBER, LOADER, MOVER, PINNER, PUNCHER, READER, STORER, SYNCER, TRUNCATOR, WRITER,
 };
 use crate::subject::Need::{Eviction, MigrationEntries, Pins, TwoNodes, Views};
 use crate::tally::Fact;
@@ -12,8 +12,8 @@ pub(crate) const LOOKUP: Case = Case {
     name: "migrate_lookup",
     claim: "Whoever gets a reference to a page while it is moved has that page, and it stays where \
             it is until the reference is given back.",
-    source: "mm/filemap.c: a lookup gets a reference and then looks at the slot again; without \
-             that, a frame that was given away is taken for the page",
+    source: "mm/filemap.c (7.3: 1899): a lookup gets a reference and then looks at the slot \
+             again; without that, a frame that was given away is taken for the page",
     needs: &[TwoNodes, Pins],
     run: |stage| {
         let cast = &[MOVER, MOVER, GRABBER, GRABBER, WRITER];
@@ -24,7 +24,8 @@ pub(crate) const LOOKUP: Case = Case {
 pub(crate) const READ: Case = Case {
     name: "migrate_read",
     claim: "A read sees one write of its page, whole, however often the page is moved under it.",
-    source: "mm/migrate.c: the destination is locked and not up to date until it has the bytes",
+    source: "mm/migrate.c: the destination is locked and not up to date before it is in its \
+             slot, or a reader fills it from the store, over newer bytes",
     needs: &[TwoNodes],
     run: |stage| {
         let cast = &[MOVER, MOVER, READER, READER, WRITER];
@@ -47,7 +48,8 @@ pub(crate) const WRITE: Case = Case {
 pub(crate) const FILL: Case = Case {
     name: "migrate_fill",
     claim: "A page that is being read in is not moved before it has its bytes.",
-    source: "mm/migrate.c: the folio lock, which a page that is not up to date has",
+    source: "mm/migrate.c (7.3: 1257): whoever reads a page in has its lock, and a light \
+             migration does not wait for that",
     needs: &[TwoNodes, Eviction],
     run: |stage| {
         let cast = &[MOVER, MOVER, EVICTOR, READER, WRITER];
@@ -59,8 +61,8 @@ pub(crate) const FAULT: Case = Case {
     name: "migrate_fault",
     claim: "Whoever meets a migration entry waits without a reference, and then uses the page, \
             wherever it is; no entry is left behind.",
-    source: "ffa65753c431: a fault that waited with a reference made the migration fail; \
-             9a1ea439b16b; Documentation/mm/page_migration.rst, step 14",
+    source: "ffa65753c431, 9a1ea439b16b: waiters that held a reference made the migration fail, \
+             and starved it; mm/filemap.c (7.3: 1435)",
     needs: &[TwoNodes, Views, MigrationEntries],
     run: |stage| {
         let cast = &[MOVER, MOVER, LOADER, STORER, LOADER];
@@ -72,8 +74,8 @@ pub(crate) const PIN: Case = Case {
     name: "migrate_pin",
     claim: "A pinned page is not moved, whoever asks, and its bytes stand still; when the pin is \
             gone it moves.",
-    source: "mm/gup.c, mm/migrate.c: a pin is a reference, and with one more than expected the \
-             freeze fails; the iomap bug 8e47a457321c is the same count off by one",
+    source: "mm/gup.c (7.3: 2829): a pin is a reference, and with one more than expected the \
+             freeze fails; 8e47a457321c, where the expected count was off by one",
     needs: &[TwoNodes, Pins],
     run: |stage| {
         let cast = &[MOVER, MOVER, PINNER, PINNER, WRITER];
@@ -85,7 +87,8 @@ pub(crate) const MIGRATE: Case = Case {
     name: "migrate_migrate",
     claim: "Of two movers of a page one has it; the page ends up in one place, and both get an \
             outcome for it.",
-    source: "mm/vmscan.c, folio_isolate_lru: isolation is what makes one mover of two",
+    source: "mm/migrate.c: isolation takes the page off its list, so that one of two movers has \
+             it; without that, lists are corrupted and NR_ISOLATED leaks",
     needs: &[TwoNodes],
     run: |stage| {
         let cast = &[MOVER, MOVER, MOVER, READER, WRITER];
@@ -97,8 +100,8 @@ pub(crate) const WRITEBACK: Case = Case {
     name: "migrate_writeback",
     claim: "A page on its way to its store is not moved, and one that is moved dirty is written \
             back from where it is then.",
-    source: "42cb14b110a5, CVE-2016-3070: how dirtiness moves; mm/migrate.c: no source is under \
-             writeback",
+    source: "42cb14b110a5, CVE-2016-3070: how dirtiness moves; mm/migrate.c (7.3: 910): no \
+             source is under writeback, or the device reads freed memory",
     needs: &[TwoNodes],
     run: |stage| {
         let cast = &[MOVER, MOVER, SYNCER, WRITER, WRITER];
@@ -110,7 +113,7 @@ pub(crate) const TRUNCATE: Case = Case {
     name: "migrate_truncate",
     claim: "A move does not bring back what was truncated, and does not move what is gone.",
     source: "0ef024621417 (5.16): the slot is not looked at again, so the folio lock alone keeps \
-             truncation out",
+             truncation out; mm/truncate.c (7.3: 170)",
     needs: &[TwoNodes],
     run: |stage| {
         let cast = &[MOVER, MOVER, TRUNCATOR, PUNCHER, WRITER, READER];
@@ -121,7 +124,8 @@ pub(crate) const TRUNCATE: Case = Case {
 pub(crate) const EVICT: Case = Case {
     name: "migrate_evict",
     claim: "A page is moved or evicted, never both, and comes back as it was last written.",
-    source: "mm/vmscan.c, __remove_mapping: reclaim takes the folio lock and freezes, as a move does",
+    source: "mm/vmscan.c (7.3: 682): reclaim has the folio lock when it removes a page, as a \
+             move has",
     needs: &[TwoNodes, Eviction],
     run: |stage| {
         let cast = &[MOVER, MOVER, EVICTOR, EVICTOR, WRITER, READER];

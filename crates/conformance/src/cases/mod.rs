@@ -17,11 +17,6 @@ const FILES: &[Kind] = &[Kind::File, Kind::LargeFile];
 const MEMORY: &[Kind] = &[Kind::File, Kind::LargeFile, Kind::Anonymous];
 
 /// Plays a scene in which pages are written whole.
-fn play(
-    stage: &mut Stage,
-    files: &'static [Kind],
-    cast: &'static [Actor],
-    reach: &'static [Fact],
-) {
+fn play(stage: &mut Stage, files: &'static [Kind], cast: &'static [Actor], reach: &'static [Fact]) {
     stage.play(Scene { files, parts: 1, cast, reach });
 }

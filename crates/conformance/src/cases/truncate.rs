@@ -3,7 +3,7 @@
 use super::{FILES, play};
 use crate::Case;
 use crate::actors::{
-    EVICTOR, LOADER, GRABBER, PINNER, PUNCHER, READER, STORER, SYNCER, TRUNCATOR, WRITER,
+    EVICTOR, GRABBER, LOADER, PINNER, PUNCHER, READER, STORER, SYNCER, TRUNCATOR, WRITER,
 };
 use crate::subject::Need::{Eviction, Pins, Views};
 use crate::tally::Fact;
@@ -12,8 +12,8 @@ pub(crate) const LOOKUP: Case = Case {
     name: "truncate_lookup",
     claim: "A lookup that ends after a truncation does not find what was cut off, nor another page \
             in its place.",
-    source: "mm/filemap.c: a lookup that got its reference looks at the slot, and under the lock at \
-             the mapping, again",
+    source: "mm/filemap.c (7.3: 1899, 1970): after the reference the slot is looked at again, \
+             after the lock the mapping",
     needs: &[Pins],
     run: |stage| {
         let cast = &[TRUNCATOR, PUNCHER, GRABBER, GRABBER, WRITER];
@@ -25,7 +25,8 @@ pub(crate) const READ: Case = Case {
     name: "truncate_read",
     claim: "A read beside a truncation sees what was there, zeros, or the end of the file, and \
             afterwards never again what was there.",
-    source: "mm/filemap.c, filemap_read: the size is looked at after the page is up to date",
+    source: "mm/filemap.c: an entry found without a lock may be stale, and its frame may have \
+             gone to another file",
     needs: &[],
     run: |stage| {
         let cast = &[TRUNCATOR, PUNCHER, READER, READER, WRITER];
@@ -36,8 +37,8 @@ pub(crate) const READ: Case = Case {
 pub(crate) const FILL: Case = Case {
     name: "truncate_fill",
     claim: "A page that was being read in when it was cut off is not there afterwards.",
-    source: "mm/filemap.c, filemap_fault and filemap_update_page: who waited for the lock looks at \
-             the mapping again; 7.3's mapping->invalidate_lock",
+    source: "mm/filemap.c (7.3: 2204): who waited for a page to be read in looks whether it \
+             still is in the file",
     needs: &[Eviction],
     run: |stage| {
         let cast = &[TRUNCATOR, PUNCHER, EVICTOR, READER, WRITER];
@@ -49,7 +50,8 @@ pub(crate) const FAULT: Case = Case {
     name: "truncate_fault",
     claim: "Beyond the end of its file a view has no pages: an access there fails, and none is left \
             mapped.",
-    source: "mm/truncate.c, truncate_inode_pages and unmap_mapping_range; mmap(2) on SIGBUS",
+    source: "mm/filemap.c (7.3: 3768): a fault looks at the mapping again under the lock; \
+             mmap(2) on SIGBUS",
     needs: &[Views],
     run: |stage| {
         let cast = &[TRUNCATOR, PUNCHER, LOADER, STORER, WRITER];
@@ -62,8 +64,8 @@ pub(crate) const PIN: Case = Case {
     name: "truncate_pin",
     claim: "Truncation waits for no pin: whoever has one is left with an orphan, whose bytes stand \
             still.",
-    source: "mm/truncate.c, truncate_inode_folio: a page with references leaves its file and is \
-             freed with the last one",
+    source: "mm/truncate.c (7.3: 172): truncation takes a page out whoever holds it, and the \
+             last reference frees it",
     needs: &[Pins],
     run: |stage| {
         let cast = &[TRUNCATOR, PUNCHER, PINNER, PINNER, WRITER];
@@ -74,7 +76,9 @@ pub(crate) const PIN: Case = Case {
 pub(crate) const WRITEBACK: Case = Case {
     name: "truncate_writeback",
     claim: "Writeback does not bring back, in the store, what was cut off.",
-    source: "mm/truncate.c: truncation waits for writeback before it takes a page out",
+    source: "mm/page-writeback.c (7.3: 2377): writeback looks at the mapping again under the \
+             lock; fb3592c41a44: a batch that waited while it held others dead-locked with \
+             writeback",
     needs: &[],
     run: |stage| {
         let cast = &[TRUNCATOR, PUNCHER, SYNCER, WRITER, WRITER];
@@ -85,7 +89,8 @@ pub(crate) const WRITEBACK: Case = Case {
 pub(crate) const TRUNCATE: Case = Case {
     name: "truncate_truncate",
     claim: "Truncations of one file come one after the other, and take each page out once.",
-    source: "mm/truncate.c: who got the folio lock looks at folio->mapping; i_rwsem",
+    source: "mm/truncate.c (7.3: 172, 639, 722): whoever got the folio lock looks whether \
+             somebody else took the page out",
     needs: &[],
     run: |stage| {
         let cast = &[TRUNCATOR, TRUNCATOR, PUNCHER, WRITER, READER];
@@ -96,7 +101,7 @@ pub(crate) const TRUNCATE: Case = Case {
 pub(crate) const EVICT: Case = Case {
     name: "truncate_evict",
     claim: "A page is truncated or evicted; what comes back from the store is not what was cut off.",
-    source: "mm/vmscan.c, __remove_mapping under the folio lock; mm/truncate.c",
+    source: "mm/vmscan.c (7.3: 682), mm/truncate.c (7.3: 170): both need the folio lock",
     needs: &[Eviction],
     run: |stage| {
         let cast = &[TRUNCATOR, PUNCHER, EVICTOR, EVICTOR, WRITER, READER];

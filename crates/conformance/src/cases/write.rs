@@ -3,7 +3,7 @@
 use super::{FILES, MEMORY, play};
 use crate::Case;
 use crate::actors::{
-    EVICTOR, LOADER, GRABBER, PINNER, PUNCHER, READER, STORER, SYNCER, TRUNCATOR, WRITER,
+    EVICTOR, GRABBER, LOADER, PINNER, PUNCHER, READER, STORER, SYNCER, TRUNCATOR, WRITER,
 };
 use crate::stage::Scene;
 use crate::subject::Need::{Eviction, Pins, Views};
@@ -13,7 +13,8 @@ pub(crate) const LOOKUP: Case = Case {
     name: "write_lookup",
     claim: "Whoever gets a reference to a page while it is written sees the write whole or not at \
             all, and no write until the reference is given back.",
-    source: "include/linux/page_ref.h, folio_try_get: a frozen folio gives no references",
+    source: "include/linux/page_ref.h (7.3: 284): a frozen folio gives no references, so its \
+             holder is alone",
     needs: &[Pins],
     run: |stage| {
         let cast = &[WRITER, WRITER, GRABBER, GRABBER];
@@ -24,7 +25,8 @@ pub(crate) const LOOKUP: Case = Case {
 pub(crate) const READ: Case = Case {
     name: "write_read",
     claim: "A read of a page sees one write, whole, and none older than one that had returned.",
-    source: "POSIX on read and write: atomic with respect to each other, page by page",
+    source: "POSIX, XSH 2.9.7: reads and writes of a file are atomic with respect to each other; \
+             here page by page",
     needs: &[Views],
     run: |stage| {
         let cast = &[WRITER, STORER, READER, READER, LOADER];
@@ -35,7 +37,8 @@ pub(crate) const READ: Case = Case {
 pub(crate) const WRITE: Case = Case {
     name: "write_write",
     claim: "Of two writers of one page neither undoes the other's bytes.",
-    source: "mm/filemap.c, generic_perform_write: the folio lock is held over a write",
+    source: "mm/filemap.c, generic_perform_write: the folio lock is held over the bytes of a \
+             write",
     needs: &[Views],
     run: |stage| {
         // Each writer has one half of every page.
@@ -48,7 +51,8 @@ pub(crate) const WRITE: Case = Case {
 pub(crate) const FILL: Case = Case {
     name: "write_fill",
     claim: "A write to a page that is being read in is not overwritten by what the store has.",
-    source: "mm/filemap.c: a page that is not up to date is filled under its lock",
+    source: "mm/migrate.c and mm/filemap.c: what the store has overwrites newer bytes when a \
+             page is read in that somebody else already shows",
     needs: &[Eviction],
     run: |stage| {
         // Halves: a write of a part of a page has to read in the rest.
@@ -62,7 +66,8 @@ pub(crate) const FAULT: Case = Case {
     name: "write_fault",
     claim: "A page that is mapped while it is written is mapped with its newest bytes, in every \
             view.",
-    source: "mm/memory.c, do_read_fault and do_shared_fault: the page is locked when it is mapped",
+    source: "mm/filemap.c (7.3: 3622): a fault that waited for the lock looks at the mapping \
+             again before it maps the page",
     needs: &[Views, Eviction],
     run: |stage| {
         let cast = &[WRITER, STORER, LOADER, LOADER, EVICTOR];
@@ -74,7 +79,8 @@ pub(crate) const FAULT: Case = Case {
 pub(crate) const PIN: Case = Case {
     name: "write_pin",
     claim: "A page is not written while it is pinned; the write waits, and is not lost.",
-    source: "088b8aa537c2: what a pin sees and what the process writes must stay one page",
+    source: "088b8aa537c2: a pinned page was copied on write, and the device and the process saw \
+             two pages",
     needs: &[Pins, Views],
     run: |stage| {
         let cast = &[WRITER, STORER, PINNER, PINNER];
@@ -86,7 +92,8 @@ pub(crate) const WRITEBACK: Case = Case {
     name: "write_writeback",
     claim: "Bytes on their way to the store stand still, and what is written after them is written \
             back, too.",
-    source: "mm/page-writeback.c, folio_wait_stable; folio_clear_dirty_for_io",
+    source: "mm/page-writeback.c, folio_wait_stable and folio_clear_dirty_for_io: a write beside \
+             a writeback waits, or makes the page dirty again",
     needs: &[Views],
     run: |stage| {
         let cast = &[WRITER, STORER, SYNCER, SYNCER];
@@ -98,8 +105,8 @@ pub(crate) const TRUNCATE: Case = Case {
     name: "write_truncate",
     claim: "A write and a truncation of a page come one after the other; what was cut off does not \
             come back when the file is made longer by a write.",
-    source: "mm/truncate.c; mm/filemap.c: a writer that got the lock looks whether the page still \
-             is in the file",
+    source: "mm/filemap.c (7.3: 1970): a writer that waited for the lock looks whether the page \
+             still is in the file, or it writes an orphan",
     needs: &[Views],
     run: |stage| {
         let cast = &[WRITER, STORER, TRUNCATOR, PUNCHER, READER];
@@ -111,7 +118,7 @@ pub(crate) const EVICT: Case = Case {
     name: "write_evict",
     claim: "A page that was written is not dropped before it is in the store.",
     source: "fd35ca3d12cc: a dirty bit that was not carried along lost data on reclaim; \
-             mm/vmscan.c, __remove_mapping looks for dirt after the freeze",
+             mm/rmap.c (7.3: 2639)",
     needs: &[Views, Eviction],
     run: |stage| {
         let cast = &[WRITER, STORER, EVICTOR, EVICTOR, READER];

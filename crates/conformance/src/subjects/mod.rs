@@ -1,5 +1,6 @@
 //! The subjects that ship.
 
+mod dawdling;
 mod oracle;
 mod refolio;
 

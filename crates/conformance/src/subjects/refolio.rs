@@ -6,18 +6,17 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use refolio::{
-    Cache, EntryState, Error, Event, FillBuf, Form, MemStore, Migrate, Mode, NodeId, NodeOptions,
-    OpenOptions, PAGE_SIZE, PageIndex, Report, Sharing, Step, Store, View, Vpn,
+    Cache, EntryState, Error, Event, Form, MemStore, Migrate, Mode, NodeId, NodeOptions,
+    OpenOptions, PAGE_SIZE, PageIndex, Report, Sharing, Step, View, Vpn,
 };
 
-use crate::content::mix;
+use super::dawdling::{Dawdling, pause};
 use crate::subject::{
     About, At, Counters, Cut, How, Kind, Look, Moves, Need, NodeCounters, Refusal, Subject, VIEWS,
     Via,
@@ -86,11 +85,7 @@ impl Refolio {
 
     fn file(&self, kind: Kind, bytes: &[u8]) -> refolio::Result<Open> {
         let store = MemStore::with_bytes(bytes.into());
-        let dawdling = Dawdling {
-            store: store.clone(),
-            calls: AtomicU64::new(0),
-            unstable: self.unstable_writes.clone(),
-        };
+        let dawdling = Dawdling::new(store.clone(), self.unstable_writes.clone());
         let order = if kind == Kind::LargeFile { LARGE } else { 0 };
         let file = self.cache.open_store(dawdling, &OpenOptions::new().order(order))?;
         let pages = PageIndex::count(bytes.len() as u64);
@@ -199,7 +194,9 @@ impl Subject for Refolio {
             self.meets_entry(view, page);
             return Ok(view.write(from, at.offset)?);
         }
-        let Open::File { file, order, .. } = &*open else { unreachable!("anonymous memory is a view") };
+        let Open::File { file, order, .. } = &*open else {
+            unreachable!("anonymous memory is a view")
+        };
         if page % 4 == 1 {
             match write_guarded(file, at, *order, from) {
                 // A guard makes no file longer.
@@ -247,7 +244,7 @@ impl Subject for Refolio {
     fn pin(&self, file: u32, page: u64, held: &mut dyn FnMut(Look<'_>)) -> Result<(), Refusal> {
         let open = self.open(file)?;
         let pinned = match &*open {
-            Open::File { views, .. } if page % 3 == 0 => views[0].pin(Vpn(page))?,
+            Open::File { views, .. } if page.is_multiple_of(3) => views[0].pin(Vpn(page))?,
             Open::File { file: of, .. } => of.page(PageIndex(page))?,
             Open::Anonymous(view) => view.pin(Vpn(page))?,
         };
@@ -260,13 +257,7 @@ impl Subject for Refolio {
         Ok(())
     }
 
-    fn migrate(
-        &self,
-        file: u32,
-        pages: Range<u64>,
-        to: usize,
-        how: How,
-    ) -> Result<Moves, Refusal> {
+    fn migrate(&self, file: u32, pages: Range<u64>, to: usize, how: How) -> Result<Moves, Refusal> {
         let open = self.open(file)?;
         let choice = if let How::Chosen(choice) = how { choice } else { 0 };
         let rng = RefCell::new(fastrand::Rng::with_seed(choice));
@@ -337,68 +328,5 @@ fn moves(report: &Report) -> Moves {
         busy: counts.busy,
         no_room: counts.no_memory,
         gone: counts.gone,
-    }
-}
-
-/// Lets others come in between, now and then, for a while that the number decides.
-fn pause(choice: u64) {
-    match choice % 8 {
-        0 => std::thread::sleep(Duration::from_micros(choice >> 8 & 63)),
-        1..3 => std::thread::yield_now(),
-        _ => {}
-    }
-}
-
-/// A store that takes its time, and looks whether what it is given to write stands still.
-struct Dawdling {
-    store: MemStore,
-    calls: AtomicU64,
-    unstable: Arc<AtomicU64>,
-}
-
-impl Dawdling {
-    fn dawdle(&self) {
-        // Relaxed: a number, and no more.
-        pause(mix(self.calls.fetch_add(1, Relaxed)));
-    }
-}
-
-impl Store for Dawdling {
-    fn len(&self) -> io::Result<u64> {
-        self.store.len()
-    }
-
-    fn read(&self, offset: u64, into: &mut FillBuf<'_>) -> io::Result<usize> {
-        self.dawdle();
-        let read = self.store.read(offset, into);
-        self.dawdle();
-        read
-    }
-
-    fn write(&self, offset: u64, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        let first: Vec<u8> = bufs.iter().flat_map(|buf| buf.iter().copied()).collect();
-        self.dawdle();
-        let then = std::hint::black_box(bufs);
-        let stood_still = first.iter().eq(then.iter().flat_map(|buf| buf.iter()));
-        // Relaxed: a count, and no more.
-        self.unstable.fetch_add(u64::from(!stood_still), Relaxed);
-        self.store.write(offset, then)
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        self.store.sync()
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.dawdle();
-        self.store.set_len(len)
-    }
-
-    fn punch(&self, offset: u64, len: u64) -> io::Result<()> {
-        self.store.punch(offset, len)
-    }
-
-    fn name(&self) -> String {
-        "a dawdling store".into()
     }
 }

@@ -177,17 +177,9 @@ impl Subject for Planted {
         done
     }
 
-    fn migrate(
-        &self,
-        file: u32,
-        pages: Range<u64>,
-        to: usize,
-        how: How,
-    ) -> Result<Moves, Refusal> {
+    fn migrate(&self, file: u32, pages: Range<u64>, to: usize, how: How) -> Result<Moves, Refusal> {
         match self.bug {
-            Bug::SaysItMoved => {
-                Ok(Moves { moved: pages.end - pages.start, ..Moves::default() })
-            }
+            Bug::SaysItMoved => Ok(Moves { moved: pages.end - pages.start, ..Moves::default() }),
             Bug::MovesNothing => Ok(Moves::default()),
             _ => {
                 let mut moves = self.inner.migrate(file, pages.clone(), to, how)?;

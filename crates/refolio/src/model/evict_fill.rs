@@ -26,7 +26,7 @@ fn misses() {
 fn meeting() {
     let world = World::new(2, 1);
     meet(&world, |world| _ = world.evict(0), |world| {
-        world.check_pinned(&world.page(0), 0, &[first(0)]);
+        world.check_pinned(&world.page(0).unwrap(), 0, &[first(0)]);
     });
     world.check_at_rest(&[full(first(0))]);
 }

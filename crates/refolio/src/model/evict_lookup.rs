@@ -29,9 +29,16 @@ fn misses() {
 fn meeting() {
     let world = World::new(2, 2);
     world.load(0);
-    meet(&world, World::evict_and_reuse, |world| {
+    meet(&world, evict_and_reuse, |world| {
         let Some(pin) = world.lookup(0) else { return };
         world.check_pinned(&pin, 0, &[first(0)]);
     });
     world.check_at_rest(&[full(first(0)), full(first(1))]);
+}
+
+/// The frame that page 0 leaves is taken for page 1 at once.
+fn evict_and_reuse(world: &World) {
+    if world.evict(0) {
+        drop(world.page(1));
+    }
 }

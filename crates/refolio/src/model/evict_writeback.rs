@@ -34,7 +34,7 @@ fn meeting() {
 fn failing() {
     let world = World::new(2, 1);
     world.write(0, 2);
-    world.fail_writes();
+    world.disk.fail_writes(true);
     meet(&world, |world| _ = world.evict(0), World::write_back);
     world.check_at_rest(&[full(2)]);
 }

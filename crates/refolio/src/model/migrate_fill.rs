@@ -33,7 +33,7 @@ fn meeting() {
             world.migrate(0, 1);
             world.peek(0, &[first(0)]);
         },
-        |world| _ = world.check_pinned(&world.page(0), 0, &[first(0)]),
+        |world| _ = world.check_pinned(&world.page(0).unwrap(), 0, &[first(0)]),
     );
     world.check_at_rest(&[full(first(0))]);
 }

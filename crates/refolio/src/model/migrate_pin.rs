@@ -29,8 +29,15 @@ fn misses() {
 fn meeting() {
     let world = World::new(2, 2);
     world.load(0);
-    meet(&world, World::migrate_and_reuse, |world| {
-        world.check_pinned(&world.page(0), 0, &[first(0)]);
+    meet(&world, migrate_and_reuse, |world| {
+        world.check_pinned(&world.page(0).unwrap(), 0, &[first(0)]);
     });
     world.check_at_rest(&[full(first(0)), full(first(1))]);
+}
+
+/// The frame that page 0 leaves is taken for page 1 at once.
+fn migrate_and_reuse(world: &World) {
+    if world.migrate(0, 1) {
+        world.load(1);
+    }
 }

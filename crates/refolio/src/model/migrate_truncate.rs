@@ -28,6 +28,6 @@ fn misses() {
 fn meeting() {
     let world = World::new(2, 1);
     world.load(0);
-    meet(&world, |world| _ = world.migrate(0, 1), |world| world.set_len(0));
+    meet(&world, |world| _ = world.migrate(0, 1), |world| world.resize(0));
     world.check_at_rest(&[]);
 }

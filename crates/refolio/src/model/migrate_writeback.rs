@@ -29,13 +29,13 @@ fn meeting() {
     world.write(0, 2);
     meet(&world, |world| _ = world.migrate(0, 1), World::write_back);
     world.check_at_rest(&[full(2)]);
-    assert_eq!(world.store.inner().bytes(), full(2), "a page was never written back");
+    assert_eq!(world.disk.bytes(), full(2), "a page was never written back");
 }
 
 fn failing() {
     let world = World::new(2, 1);
     world.write(0, 2);
-    world.fail_writes();
+    world.disk.fail_writes(true);
     meet(&world, |world| _ = world.migrate(0, 1), World::write_back);
     world.check_at_rest(&[full(2)]);
 }

@@ -5,6 +5,7 @@
 //! ([`search`]): no byte of another page, none torn, none lost; what is pinned stays; and at rest
 //! everything adds up. A deadlock is found by the checker.
 
+mod disk;
 mod search;
 mod world;
 

@@ -48,7 +48,7 @@ impl Model {
             let counter = runs.clone();
             without(missing, || {
                 search.check(move || {
-                let n = counter.fetch_add(1, Relaxed); if n % 20000 == 0 { eprintln!("{n} {:.1}", start.elapsed().as_secs_f64()) }
+                    counter.fetch_add(1, Relaxed);
                     scene();
                 });
             });

@@ -27,6 +27,6 @@ fn misses() {
 fn meeting() {
     let world = World::new(2, 1);
     world.load(0);
-    meet(&world, |world| world.set_len(0), |world| _ = world.evict(0));
+    meet(&world, |world| world.resize(0), |world| _ = world.evict(0));
     world.check_at_rest(&[]);
 }

@@ -33,7 +33,7 @@ fn meeting() {
     world.load(0);
     meet(
         &world,
-        |world| world.set_len(0),
+        |world| world.resize(0),
         |world| match fault::entry(&world.core, &world.table, Vpn(0), false) {
             Ok(_) => reached("mapped"),
             Err(Error::OutOfRange { .. }) => reached("no such page"),

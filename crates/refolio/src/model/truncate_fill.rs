@@ -3,10 +3,7 @@
 
 use super::search::Model;
 use super::world::{World, meet};
-use crate::error::Error;
-use crate::fault;
 use crate::sync::reached;
-use crate::units::PageIndex;
 
 const MODEL: Model = Model {
     cell: module_path!(),
@@ -32,11 +29,11 @@ fn meeting() {
     let world = World::new(2, 1);
     meet(
         &world,
-        |world| world.set_len(0),
-        |world| match fault::page(&world.core, &world.mapping, PageIndex(0)) {
-            Ok(_) => reached("filled"),
-            Err(Error::OutOfRange { .. }) => reached("no such page"),
-            Err(error) => panic!("{error}"),
+        |world| world.resize(0),
+        |world| {
+            if world.page(0).is_some() {
+                reached("filled");
+            }
         },
     );
     world.check_at_rest(&[]);

@@ -3,17 +3,14 @@
 
 use super::search::Model;
 use super::world::{World, first, meet, value_of};
-use crate::error::Error;
-use crate::fault;
 use crate::sync::reached;
-use crate::units::PageIndex;
 
 const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["pinned", "orphaned", "no such page", "slept"],
     protections: &[
-        ("truncate-puts-too-often", ""),
+        ("truncate-takes-the-pins-reference", ""),
         ("put-relaxed", ""),
     ],
     scenes: &[meeting],
@@ -35,18 +32,15 @@ fn meeting() {
     meet(
         &world,
         |world| {
-            world.set_len(0);
-            world.reuse(0);
+            world.resize(0);
+            world.reuse();
         },
-        |world| match fault::page(&world.core, &world.mapping, PageIndex(0)) {
-            Ok((pin, _)) => {
-                value_of(pin.bytes(), &[first(0)]);
-                value_of(pin.bytes(), &[first(0)]);
-                let orphan = pin.folio().identity().is_none();
-                reached(if orphan { "orphaned" } else { "pinned" });
-            }
-            Err(Error::OutOfRange { .. }) => reached("no such page"),
-            Err(error) => panic!("{error}"),
+        |world| {
+            let Some(pin) = world.page(0) else { return };
+            value_of(pin.bytes(), &[first(0)]);
+            let orphan = pin.folio().identity().is_none();
+            reached(if orphan { "orphaned" } else { "pinned" });
+            value_of(pin.bytes(), &[first(0)]);
         },
     );
     world.check_at_rest(&[]);

@@ -32,7 +32,7 @@ fn meeting() {
         &world,
         |world| {
             // The frame that page 1 leaves is taken for page 0 at once.
-            world.set_len(full(0).len() as u64);
+            world.resize(1);
             drop(world.page(0));
         },
         |world| _ = world.peek(1, &[first(1)]),

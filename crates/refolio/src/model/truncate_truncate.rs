@@ -10,7 +10,7 @@ const MODEL: Model = Model {
     preemptions: Some(3),
     outcomes: &["shorter", "longer"],
     protections: &[
-        ("truncations-meet", ""),
+        ("truncate-skips-resize", ""),
     ],
     scenes: &[meeting],
 };
@@ -28,7 +28,7 @@ fn misses() {
 fn meeting() {
     let world = World::new(2, 1);
     world.load(0);
-    meet(&world, |world| world.set_len(0), |world| world.set_len(full(0).len() as u64));
+    meet(&world, |world| world.resize(0), |world| world.resize(1));
     if world.mapping.len() == 0 {
         reached("shorter");
         world.check_at_rest(&[]);

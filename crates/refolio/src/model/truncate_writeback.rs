@@ -27,7 +27,7 @@ fn misses() {
 fn one() {
     let world = World::new(2, 1);
     world.write(0, 2);
-    meet(&world, |world| world.set_len(0), World::write_back);
+    meet(&world, |world| world.resize(0), World::write_back);
     world.check_at_rest(&[]);
 }
 
@@ -35,6 +35,6 @@ fn two_in_a_run() {
     let world = World::new(2, 2);
     world.write(0, 2);
     world.write(1, 2);
-    meet(&world, |world| world.set_len(0), World::write_back);
+    meet(&world, |world| world.resize(0), World::write_back);
     world.check_at_rest(&[]);
 }

@@ -2,17 +2,19 @@
 //! times and at rest.
 
 use crate::builder::{NodeOptions, assemble};
-use crate::core::{Core, FolioRef};
+use crate::core::{Core, FolioRef, Why};
+use crate::error::Error;
 use crate::folio::state::Flag;
-use crate::mapping::Mapping;
+use crate::mapping::{Lookup, Mapping};
 use crate::migrate::{Form, Move, Place, Stop};
-use crate::store::MemStore;
+use crate::model::disk::Disk;
 use crate::sync::{Arc, reached};
 use crate::table::entry::Entry;
 use crate::table::{Backing, Sharing, Table};
 use crate::units::{FrameNo, NodeId, PAGE_SIZE, PageIndex, Vpn};
 use crate::watch::Watch;
-use crate::{fault, read, reclaim, write};
+use crate::writeback::{self, Patience};
+use crate::{fault, read, reclaim, truncate, write};
 use refolio_xarray::Mark;
 
 /// Frames of each node.
@@ -23,7 +25,7 @@ pub fn full(value: u8) -> [u8; PAGE_SIZE] {
     [value; PAGE_SIZE]
 }
 
-/// What page `index` holds at first, in the store.
+/// What page `index` is full of at first.
 pub fn first(index: u64) -> u8 {
     0x10 + index as u8
 }
@@ -36,10 +38,17 @@ pub fn value_of(bytes: &[u8], allowed: &[u8]) -> u8 {
     value
 }
 
-/// A cache with one file, and a view of it.
+/// Two threads, each with the world.
+pub fn meet(world: &Arc<World>, one: fn(&World), other: fn(&World)) {
+    let thread = world.spawn(one);
+    other(world);
+    thread.join().unwrap();
+}
+
+/// A cache with one file, and a view of its first page.
 pub struct World {
     pub core: Core,
-    pub store: MemStore,
+    pub disk: Disk,
     pub mapping: Arc<Mapping>,
     pub table: Arc<Table>,
 }
@@ -49,21 +58,32 @@ impl World {
     pub fn new(nodes: usize, pages: u64) -> Arc<Self> {
         let node = NodeOptions::new(FRAMES * PAGE_SIZE as u64);
         let core = assemble(&vec![node; nodes], false).unwrap();
-        let store = MemStore::with_bytes((0..pages).flat_map(|index| full(first(index))).collect());
+        let disk = Disk::new((0..pages).flat_map(|index| full(first(index))).collect());
         let len = pages * PAGE_SIZE as u64;
-        let mapping = core.mappings.open(None, |id| {
-            Mapping::new(id, Arc::new(store.clone()), len, 0, None)
-        });
-        let file = mapping.clone();
-        let sharing = Sharing::Shared;
-        let backing = Backing::File { mapping: file, first: PageIndex(0), sharing, writable: true };
+        let store = Arc::new(disk.clone());
+        let mapping = core.mappings.open(None, |id| Mapping::new(id, store, len, 0, None));
+        let (file, first, sharing) = (mapping.clone(), PageIndex(0), Sharing::Shared);
+        let backing = Backing::File { mapping: file, first, sharing, writable: true };
         let table = Arc::new(Table::new(1, backing).unwrap());
-        Arc::new(Self { core, store, mapping, table })
+        Arc::new(Self { core, disk, mapping, table })
     }
 
-    /// Page `index`, with a reference; read in if need be.
-    pub fn page(&self, index: u64) -> FolioRef<'_> {
-        fault::page(&self.core, &self.mapping, PageIndex(index)).unwrap().0
+    /// A thread of its own.
+    pub fn spawn(self: &Arc<Self>, act: fn(&World)) -> loom::thread::JoinHandle<()> {
+        let world = self.clone();
+        loom::thread::spawn(move || act(&world))
+    }
+
+    /// Page `index`, with a reference; read in if need be. None behind the end of the file.
+    pub fn page(&self, index: u64) -> Option<FolioRef<'_>> {
+        match fault::page(&self.core, &self.mapping, PageIndex(index)) {
+            Ok((folio, _)) => Some(folio),
+            Err(Error::OutOfRange { .. }) => {
+                reached("no such page");
+                None
+            }
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// Reads page `index` in, as one that was used already: whoever uses it now leaves no note.
@@ -78,71 +98,28 @@ impl World {
         Mapping::folio_in(entry, PageIndex(index)).map(|found| found.0)
     }
 
-    /// Where page `index` is known.
-    pub fn place(&self, index: u64) -> Place {
-        Place::File(self.mapping.clone(), PageIndex(index))
-    }
-
-    /// A move to a node.
-    pub fn moving(&self, node: u8) -> Move<'_> {
-        let to = self.core.node(NodeId(node)).unwrap();
-        let (form, watch) = (Form::default(), Watch::default());
-        Move { core: &self.core, to, keep: 0, form, watch }
-    }
-
-    /// Somebody takes a frame of a node, fills it, and gives it back.
-    pub fn reuse(&self, node: u8) {
-        let node = self.core.node(NodeId(node)).unwrap();
-        let fresh = self.core.alloc_on(node, 0, 0, &[]).unwrap();
-        self.core.frames.write(fresh.folio.frame, 0, &full(0xff));
-        fresh.folio.folio().state.mark_uptodate();
-    }
-
-    /// A thread of its own.
-    pub fn spawn(self: &Arc<Self>, act: fn(&World)) -> loom::thread::JoinHandle<()> {
-        let world = self.clone();
-        loom::thread::spawn(move || act(&world))
-    }
-
-    /// One attempt to move page `index` to a node.
-    pub fn migrate(&self, index: u64, node: u8) -> bool {
-        self.attempt(&self.place(index), node)
-    }
-
-    /// One attempt to move a page.
-    pub fn attempt(&self, place: &Place, node: u8) -> bool {
-        let moving = self.moving(node);
-        let switched =
-            moving.prepare(place).and_then(|p| moving.copy(p)).and_then(|p| moving.switch(p));
-        let what = match switched {
-            Ok(switched) => {
-                moving.finish(switched);
-                "moved"
+    /// One lookup of page `index`.
+    pub fn lookup(&self, index: u64) -> Option<FolioRef<'_>> {
+        let core = &self.core;
+        match self.mapping.lookup(&core.folios, PageIndex(index)) {
+            Lookup::Folio(frame, _) => {
+                reached(if core.nodes[0].has(frame) { "found here" } else { "found there" });
+                return Some(FolioRef { core, frame });
             }
-            Err(Stop::Again(obstacle)) => said(obstacle.why),
-            Err(Stop::NoMemory) => "no memory",
-            Err(Stop::Gone) => "gone",
-            Err(Stop::Here) => "here",
-            Err(Stop::Poisoned) => "poisoned",
-        };
-        reached(what);
-        what == "moved"
-    }
-
-    /// Reads page `index` whole; None behind the end of the file.
-    pub fn read(&self, index: u64, allowed: &[u8]) -> Option<u8> {
-        let mut bytes = [0; PAGE_SIZE];
-        let at = PageIndex(index).offset();
-        match read::from_file(&self.core, &self.mapping, &mut bytes, at).unwrap() {
-            0 => None,
-            PAGE_SIZE => Some(value_of(&bytes, allowed)),
-            len => panic!("{len} bytes of a page"),
+            Lookup::Stale(frame) => {
+                core.put(frame);
+                reached("stale");
+            }
+            Lookup::Frozen(_) => reached("frozen"),
+            Lookup::Miss => reached("nothing"),
+            Lookup::Saturated => reached("saturated"),
         }
+        None
     }
 
     /// Reads page `index` without a reference, if that works at once.
     pub fn peek(&self, index: u64, allowed: &[u8]) -> Option<u8> {
-        let mut bytes = [0; PAGE_SIZE];
+        let mut bytes = full(0);
         let read = read::optimistic(&self.core, &self.mapping, PageIndex(index), 0, &mut bytes);
         reached(if read { "read" } else { "not read" });
         read.then(|| value_of(&bytes, allowed))
@@ -154,12 +131,16 @@ impl World {
         write::to_file(&self.core, &self.mapping, &full(value), at).unwrap();
     }
 
-    /// Makes the page of the view present and holds it; the page's value.
-    pub fn fault(&self, allowed: &[u8]) -> u8 {
-        let (pin, mapped) = fault::entry(&self.core, &self.table, Vpn(0), false).unwrap();
-        let value = self.check_pinned(&pin, 0, allowed);
-        assert!(self.table.load(Vpn(0)).is_present(mapped.folio, 0), "an entry went from a pin");
-        value
+    /// Uses the page of the view, through its entry; the page's value.
+    pub fn fault(&self, allowed: &[u8]) -> Option<u8> {
+        match fault::entry(&self.core, &self.table, Vpn(0), false) {
+            Ok((pin, _)) => Some(self.check_pinned(&pin, 0, allowed)),
+            Err(Error::OutOfRange { .. }) => {
+                reached("no such page");
+                None
+            }
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// Evicts page `index`; whether it went.
@@ -173,6 +154,67 @@ impl World {
         freed > 0
     }
 
+    /// Makes the file so many pages long.
+    pub fn resize(&self, pages: u64) {
+        let len = PageIndex(pages).offset();
+        truncate::set_len(&self.core, &self.mapping, len).unwrap();
+    }
+
+    /// Writes dirty pages to the store; they are there after, or dirty still.
+    pub fn write_back(&self) {
+        let written = writeback::write_range(&self.core, &self.mapping, 0..9, Patience::Wait);
+        reached(if written.is_ok() { "written" } else { "not written" });
+    }
+
+    /// A move to a node.
+    pub fn moving(&self, node: u8) -> Move<'_> {
+        let to = self.core.node(NodeId(node)).unwrap();
+        let (form, watch) = (Form::default(), Watch::default());
+        Move { core: &self.core, to, keep: 0, form, watch }
+    }
+
+    /// Where page `index` is known.
+    pub fn place(&self, index: u64) -> Place {
+        Place::File(self.mapping.clone(), PageIndex(index))
+    }
+
+    /// One attempt to move page `index` to a node; whether it moved.
+    pub fn migrate(&self, index: u64, node: u8) -> bool {
+        let (moving, place) = (self.moving(node), self.place(index));
+        let switched =
+            moving.prepare(&place).and_then(|p| moving.copy(p)).and_then(|p| moving.switch(p));
+        let stop = match switched {
+            Ok(switched) => {
+                moving.finish(switched);
+                reached("moved");
+                return true;
+            }
+            Err(stop) => stop,
+        };
+        reached(match stop {
+            Stop::Gone => "gone",
+            Stop::Here => "here",
+            Stop::NoMemory => "no memory",
+            Stop::Poisoned => "poisoned",
+            Stop::Again(obstacle) => match obstacle.why {
+                Why::Locked => "again: locked",
+                Why::Writeback => "again: writeback",
+                Why::References => "again: references",
+                Why::Isolated => "again: isolated",
+                Why::Frozen => "again: frozen",
+                Why::SlotChanged => "again: slot changed",
+            },
+        });
+        false
+    }
+
+    /// Somebody takes a free frame of the first node, fills it, and gives it back.
+    pub fn reuse(&self) {
+        let fresh = self.core.alloc_on(&self.core.nodes[0], 0, 0, &[]).unwrap();
+        self.core.frames.write(fresh.folio.frame, 0, &full(0xff));
+        fresh.folio.folio().state.mark_uptodate();
+    }
+
     /// While a reference is held, the folio is its page, and its bytes stand still.
     pub fn check_pinned(&self, pin: &FolioRef<'_>, index: u64, allowed: &[u8]) -> u8 {
         let before = value_of(pin.bytes(), allowed);
@@ -181,46 +223,32 @@ impl World {
         before
     }
 
-    /// What must be true when nobody does anything: page `index` is full of `pages[index]`, whether
-    /// it is cached or not, and everything adds up.
-    pub fn check_at_rest(&self, pages: &[u8]) {
+    /// What must be true when nobody does anything: the file has these pages, cached or not, and
+    /// everything adds up.
+    pub fn check_at_rest(&self, pages: &[[u8; PAGE_SIZE]]) {
         let core = &self.core;
+        assert_eq!(self.mapping.len(), PageIndex(pages.len() as u64).offset(), "length");
+        assert_eq!(self.disk.bytes().len() as u64, self.mapping.len(), "length of the store");
         let mut used = vec![0; core.nodes.len()];
         let mut dirty = vec![0; core.nodes.len()];
-        let slots = self.mapping.pages.lock();
-        for (index, value) in pages.iter().enumerate() {
-            let index = index as u64;
-            let Some(frame) = slots.load(index).filter(|entry| entry.is_item()) else {
-                let at = PageIndex(index).offset() as usize;
-                let stored = self.store.bytes();
-                assert_eq!(stored[at..at + PAGE_SIZE], full(*value), "page {index} in the store");
+        for (index, page) in (0..).zip(pages) {
+            let stored = &self.disk.bytes()[PageIndex(index).offset() as usize..][..PAGE_SIZE];
+            let Some(frame) = self.frame(index) else {
+                assert_eq!(stored, page, "page {index} in the store");
                 continue;
             };
-            let frame = FrameNo(frame.payload() as u32);
-            let (folio, node) = (core.folio(frame), core.node_of(frame).id.0 as usize);
-            let state = folio.state.load();
-            assert!(folio.is(self.mapping.id, PageIndex(index)), "who page {index} says it is");
-            assert_eq!(state.references(), folio.expected_references(), "page {index}: references");
-            let mut bytes = [0; PAGE_SIZE];
-            core.frames.read(frame, 0, &mut bytes);
-            assert_eq!(bytes, full(*value), "page {index} in the cache");
-            for (flag, set) in [
-                (Flag::LOCKED, false),
-                (Flag::WRITEBACK, false),
-                (Flag::UPTODATE, true),
-                (Flag::ON_LRU, true),
-                (Flag::DIRTY, slots.get_mark(index, Mark::Dirty)),
-            ] {
-                assert_eq!(state.has(flag), set, "page {index}: {:?}", state.flag_names());
-            }
-            assert!(!slots.get_mark(index, Mark::Writeback), "page {index}: marked writeback");
+            let node = core.node_of(frame).id.0 as usize;
             used[node] += 1;
-            dirty[node] += u64::from(state.has(Flag::DIRTY));
+            if self.check_page(index, frame, page) {
+                dirty[node] += 1;
+            } else {
+                assert_eq!(stored, page, "page {index} in the store, clean in the cache");
+            }
         }
-        assert_eq!(slots.next(pages.len() as u64), None, "a page beyond the end of the file");
-        drop(slots);
-        assert_eq!(self.mapping.nr_pages.get(), used.iter().sum(), "pages of the file");
-        self.check_entries();
+        let beyond = self.mapping.pages.lock().next(pages.len() as u64);
+        assert_eq!(beyond, None, "a page behind the end of the file");
+        assert_eq!(self.mapping.nr_pages.get(), used.iter().sum::<u64>(), "pages of the file");
+        self.check_entry();
         for (at, node) in core.nodes.iter().enumerate() {
             let counters = &node.counters;
             let counted = [&counters.nr_file_pages, &counters.nr_dirty, &counters.nr_writeback]
@@ -234,41 +262,41 @@ impl World {
         }
     }
 
-    /// The view has no migration entry, and its present ones are counted.
-    fn check_entries(&self) {
-        let present = match self.table.load(Vpn(0)) {
-            Entry::Empty => None,
-            Entry::Present(mapped) => Some(mapped.folio),
+    /// A cached page at rest; whether it is dirty.
+    fn check_page(&self, index: u64, frame: FrameNo, page: &[u8]) -> bool {
+        let folio = self.core.folio(frame);
+        let (state, slots) = (folio.state.load(), self.mapping.pages.lock());
+        assert!(folio.is(self.mapping.id, PageIndex(index)), "page {index} is another one");
+        assert_eq!(state.references(), folio.expected_references(), "references of page {index}");
+        let mut bytes = full(0);
+        self.core.frames.read(frame, 0, &mut bytes);
+        assert_eq!(bytes, page, "page {index} in the cache");
+        for (flag, set) in [
+            (Flag::LOCKED, false),
+            (Flag::WRITEBACK, false),
+            (Flag::UPTODATE, true),
+            (Flag::ON_LRU, true),
+            (Flag::DIRTY, slots.get_mark(index, Mark::Dirty)),
+        ] {
+            assert_eq!(state.has(flag), set, "flags of page {index}: {:?}", state.flag_names());
+        }
+        assert!(!slots.get_mark(index, Mark::Writeback), "page {index} is marked: writeback");
+        state.has(Flag::DIRTY)
+    }
+
+    /// The view's entry is empty or present, and known to its page.
+    fn check_entry(&self) {
+        let page = self.frame(0);
+        let entries = match self.table.load(Vpn(0)) {
+            Entry::Empty => 0,
+            Entry::Present(mapped) => {
+                assert_eq!(Some(mapped.folio), page, "the entry names another folio");
+                1
+            }
             Entry::Migration(_) => panic!("a migration entry was left behind"),
         };
-        if present.is_some() {
-            assert_eq!(present, self.frame(0), "the entry names another folio");
-        }
-        for index in 0..u64::from(PageIndex::count(self.mapping.len()) as u32) {
-            let Some(frame) = self.frame(index) else { continue };
-            let entries = u32::from(present == Some(frame));
-            assert_eq!(self.core.folio(frame).mapped(), entries, "entries of page {index}");
-            let site = self.core.tables.rmap.first(frame);
-            assert_eq!(site.map_or(0, |site| site.entries), entries, "sites of page {index}");
-        }
+        let mapped = page.map_or(0, |frame| self.core.folio(frame).mapped());
+        let site = page.and_then(|frame| self.core.tables.rmap.first(frame));
+        assert_eq!((mapped, site.map_or(0, |site| site.entries)), (entries, entries), "entries");
     }
-}
-
-fn said(why: crate::core::Why) -> &'static str {
-    use crate::core::Why;
-    match why {
-        Why::Locked => "again: locked",
-        Why::Writeback => "again: writeback",
-        Why::References => "again: references",
-        Why::Isolated => "again: isolated",
-        Why::Frozen => "again: frozen",
-        Why::SlotChanged => "again: slot changed",
-    }
-}
-
-/// Two threads do something at the same time, each with the world.
-pub fn meet(world: &Arc<World>, one: fn(&World), other: fn(&World)) {
-    let thread = world.spawn(one);
-    other(world);
-    thread.join().unwrap();
 }

@@ -11,7 +11,6 @@ const MODEL: Model = Model {
     outcomes: &["slept"],
     protections: &[
         ("insert-skips-look", ""),
-        ("fill-unlocked", ""),
     ],
     scenes: &[whole, in_part],
 };
@@ -29,7 +28,7 @@ fn misses() {
 fn whole() {
     let world = World::new(2, 1);
     meet(&world, |world| world.write(0, 2), |world| {
-        world.check_pinned(&world.page(0), 0, &[first(0), 2]);
+        world.check_pinned(&world.page(0).unwrap(), 0, &[first(0), 2]);
     });
     world.check_at_rest(&[full(2)]);
 }

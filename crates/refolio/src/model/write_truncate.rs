@@ -32,7 +32,7 @@ fn misses() {
 fn through_the_file() {
     let world = World::new(2, 1);
     world.load(0);
-    meet(&world, |world| world.write(0, 2), |world| world.set_len(0));
+    meet(&world, |world| world.write(0, 2), |world| world.resize(0));
     if world.mapping.len() == 0 {
         reached("first");
         world.check_at_rest(&[]);
@@ -52,7 +52,7 @@ fn through_the_view() {
             Err(Error::OutOfRange { .. }) => reached("no such page"),
             Err(error) => panic!("{error}"),
         },
-        |world| world.set_len(0),
+        |world| world.resize(0),
     );
     world.check_at_rest(&[]);
 }

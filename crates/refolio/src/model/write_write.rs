@@ -27,10 +27,11 @@ fn misses() {
 fn meeting() {
     let world = World::new(2, 1);
     world.load(0);
-    let write = |world: &World, value, at| {
-        write::to_file(&world.core, &world.mapping, &[value; 4], at).unwrap();
-    };
-    meet(&world, move |world| write(world, 2, 0), move |world| write(world, 3, 4));
+    meet(
+        &world,
+        |world| write::to_file(&world.core, &world.mapping, &[2; 4], 0).unwrap(),
+        |world| write::to_file(&world.core, &world.mapping, &[3; 4], 4).unwrap(),
+    );
     let mut page = full(first(0));
     page[..4].fill(2);
     page[4..8].fill(3);

@@ -29,5 +29,5 @@ fn meeting() {
     world.write(0, 1);
     meet(&world, |world| world.write(0, 2), World::write_back);
     world.check_at_rest(&[full(2)]);
-    assert_ne!(world.store.inner().bytes(), full(super::world::first(0)), "never written back");
+    assert_ne!(world.disk.bytes(), full(super::world::first(0)), "never written back");
 }

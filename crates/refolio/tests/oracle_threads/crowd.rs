@@ -11,7 +11,8 @@ use refolio::{Cache, File, NodeId, NodeOptions, OpenOptions, PAGE_SIZE, Sharing,
 use super::ends::{self, Mover, Tail};
 use super::worker::{self, Worker};
 use super::jitter::Jitter;
-use crate::record::{BLOCK, Generations, decode, encode};
+use super::generations::Generations;
+use crate::record::{BLOCK, decode, encode};
 use crate::{done, rest, seed};
 
 /// Blocks in a page.

@@ -15,6 +15,8 @@
 
 mod crowd;
 mod ends;
+mod generations;
+mod handles;
 mod jitter;
 mod worker;
 
@@ -35,4 +37,9 @@ use seed::Plan;
 fn many_threads() {
     Plan::from_env(60_000).play("many_threads", |seed| crowd::play(seed, 15_000));
     done::check("many_threads");
+}
+
+#[test]
+fn handles_come_and_go() {
+    Plan::from_env(6_000).play("handles_come_and_go", |seed| handles::play(seed, 1_500));
 }

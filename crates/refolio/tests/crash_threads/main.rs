@@ -1,4 +1,4 @@
-//! `kill -9` at random moments.
+//! `kill -9` and loss of power at random moments, while many threads are at work.
 //!
 //! A child process writes records that describe themselves through a cache to a file, on nodes so
 //! small that reclaim and background writeback run all the time; one thread migrates, one makes the
@@ -8,11 +8,11 @@
 //! is there that was acknowledged, and nothing that was never written.
 //!
 //! ```text
-//! cargo test -p refolio --test crash                                   20 crashes each way
-//! REFOLIO_CRASHES=1000 cargo test --release -p refolio --test crash -- --nocapture
+//! cargo test -p refolio --test crash_threads                                   20 crashes each way
+//! REFOLIO_CRASHES=1000 cargo test --release -p refolio --test crash_threads -- --nocapture
 //! ```
-//! A killed process loses its own memory only: what a power failure does to what was not synced is
-//! the file system's, and is played by `refolio::testing::CrashStore` instead.
+//! A killed process loses its own memory only. What a loss of power does to what was not synced is
+//! played in memory: each sector is left as it was at the last sync, or as it is now.
 
 mod child;
 
@@ -22,9 +22,11 @@ mod record;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
+use refolio::testing::CrashStore;
 use refolio::{FileStoreOptions, PAGE_SIZE};
 
 use child::{BLOCKS, Child, PREFILLED, WRITERS, written};
@@ -54,17 +56,46 @@ fn direct() {
     crash(&path, true);
 }
 
+/// The bytes that the file begins with.
+fn prefilled() -> Vec<u8> {
+    (0..PREFILLED as u64).flat_map(|block| encode(block, 0, 0)).collect()
+}
+
+#[test]
+fn loss_of_power() {
+    let store = Arc::new(CrashStore::new(prefilled()));
+    let (cache, seed) = (child::cache(), fastrand::u64(..));
+    let file = cache.open_store(store.clone(), &child::options(seed)).unwrap();
+    let (over, acknowledged) = (AtomicBool::new(false), Mutex::new([0; WRITERS]));
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            child::work(&cache, &file, seed, &over, |counts| *acknowledged.lock().unwrap() = counts);
+        });
+        let result = std::panic::catch_unwind(|| {
+            for _ in 0..crashes() * 5 {
+                let counts = *acknowledged.lock().unwrap();
+                check(&store.after_crash(fastrand::u64(..)), &counts);
+                std::thread::sleep(Duration::from_micros(fastrand::u64(..10_000)));
+            }
+        });
+        over.store(true, SeqCst);
+        assert!(result.is_ok(), "seed {seed}");
+    });
+    let records: u64 = acknowledged.into_inner().unwrap().iter().sum();
+    assert!(records > 0);
+    println!("power was lost {} times, {records} records acknowledged before the last", crashes() * 5);
+}
+
 fn crash(path: &Path, direct: bool) {
     let (mut syncs, mut records) = (0, 0);
     for round in 0..crashes() {
         let seed = fastrand::u64(..);
-        let first: Vec<u8> = (0..PREFILLED as u64).flat_map(|block| encode(block, 0, 0)).collect();
-        std::fs::write(path, first).unwrap();
+        std::fs::write(path, prefilled()).unwrap();
         let acknowledged = killed(Child { path, direct, seed });
         syncs += acknowledged.len();
         let last = acknowledged.last().cloned().unwrap_or_default();
         records += last.iter().sum::<u64>();
-        let checked = std::panic::catch_unwind(|| check(path, &last));
+        let checked = std::panic::catch_unwind(|| check(&std::fs::read(path).unwrap(), &last));
         assert!(checked.is_ok(), "round {round}, seed {seed}, acknowledged: {last:?}");
     }
     println!("{} crashes, {syncs} syncs, {records} records acknowledged before them", crashes());
@@ -105,8 +136,7 @@ fn killed(child: Child<'_>) -> Vec<Vec<u64>> {
 }
 
 /// Every block has a generation that was written, and none older than what was acknowledged.
-fn check(path: &Path, acknowledged: &[u64]) {
-    let bytes = std::fs::read(path).unwrap();
+fn check(bytes: &[u8], acknowledged: &[u64]) {
     for block in 0..BLOCKS {
         let writer = block % WRITERS;
         let oldest = written(block, acknowledged.get(writer).copied().unwrap_or(0));

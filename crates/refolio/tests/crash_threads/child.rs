@@ -1,9 +1,10 @@
-//! The process that is killed.
+//! What is interrupted: threads that write, move, truncate and sync, in a process that is killed, or
+//! on a store that loses its power.
 
 use std::fmt;
 use std::io::Write;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -59,31 +60,61 @@ fn child() {
     let Ok(order) = std::env::var(ENV) else { return };
     let mut order = order.splitn(3, ' ');
     let (direct, seed) = (order.next().unwrap() == "true", order.next().unwrap().parse().unwrap());
-    let node = NodeOptions::new(NODE_PAGES * PAGE_SIZE as u64);
-    let cache = Cache::builder()
-        .node(node.clone())
-        .node(node)
-        .writeback_interval(Duration::from_millis(3))
-        .build()
-        .unwrap();
-    let mut rng = Rng::with_seed(seed);
-    let options = OpenOptions::new().direct(direct).order(*rng.choice([0, 0, 1, 2].iter()).unwrap());
-    let file = &cache.open_with(order.next().unwrap(), &options).unwrap();
-    let done = &[const { AtomicU64::new(0) }; WRITERS];
-    let cache = &cache;
-    std::thread::scope(|threads| {
-        for (writer, done) in done.iter().enumerate() {
-            threads.spawn(move || write(file, writer, done));
-        }
-        let (mover, tail, syncer) = (rng.fork(), rng.fork(), rng.fork());
-        threads.spawn(move || migrate(cache, file, mover));
-        threads.spawn(move || change_length(file, tail));
-        threads.spawn(move || sync(file, done, syncer));
+    let cache = cache();
+    let options = options(seed).direct(direct);
+    let file = cache.open_with(order.next().unwrap(), &options).unwrap();
+    work(&cache, &file, seed, &AtomicBool::new(false), |counts| {
+        let counts = counts.map(|count| count.to_string()).join(" ");
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{SYNCED}{counts}.").unwrap();
+        out.flush().unwrap();
     });
 }
 
-fn write(file: &File, writer: usize, done: &AtomicU64) {
-    for count in 0.. {
+/// A cache so small that reclaim and background writeback run all the time.
+pub fn cache() -> Cache {
+    let node = NodeOptions::new(NODE_PAGES * PAGE_SIZE as u64);
+    let cache = Cache::builder().node(node.clone()).node(node);
+    cache.writeback_interval(Duration::from_millis(3)).build().unwrap()
+}
+
+/// Large folios, half of the time.
+pub fn options(seed: u64) -> OpenOptions {
+    OpenOptions::new().order([0, 0, 1, 2][(seed % 4) as usize])
+}
+
+/// Writes, moves, changes the length and syncs, each on its own thread, until `over`; says after each
+/// sync how far the writers had come before it.
+pub fn work(
+    cache: &Cache,
+    file: &File,
+    seed: u64,
+    over: &AtomicBool,
+    synced: impl Fn([u64; WRITERS]) + Send,
+) {
+    let mut rng = Rng::with_seed(seed);
+    let done = &[const { AtomicU64::new(0) }; WRITERS];
+    let go_on = move || !over.load(SeqCst);
+    std::thread::scope(|threads| {
+        for (writer, done) in done.iter().enumerate() {
+            threads.spawn(move || write(file, writer, done, go_on));
+        }
+        let (mover, tail, mut pauses) = (rng.fork(), rng.fork(), rng.fork());
+        threads.spawn(move || migrate(cache, file, mover, go_on));
+        threads.spawn(move || change_length(file, tail, go_on));
+        threads.spawn(move || {
+            while go_on() {
+                let before = [0, 1].map(|writer: usize| done[writer].load(SeqCst));
+                file.sync().unwrap();
+                synced(before);
+                std::thread::sleep(Duration::from_micros(pauses.u64(..20_000)));
+            }
+        });
+    });
+}
+
+fn write(file: &File, writer: usize, done: &AtomicU64, go_on: impl Fn() -> bool) {
+    for count in (0..).take_while(|_| go_on()) {
         let (block, generation) = nth_write(writer, count);
         let bytes = encode(block as u64, generation, writer as u64);
         file.write_at(&bytes, (block * BLOCK) as u64).unwrap();
@@ -91,8 +122,8 @@ fn write(file: &File, writer: usize, done: &AtomicU64) {
     }
 }
 
-fn migrate(cache: &Cache, file: &File, mut rng: Rng) {
-    loop {
+fn migrate(cache: &Cache, file: &File, mut rng: Rng, go_on: impl Fn() -> bool) {
+    while go_on() {
         let how = Migrate::new().form(*rng.choice(Form::ALL.iter()).unwrap());
         let (from, to) = (NodeId(rng.u8(..2)), NodeId(rng.u8(..2)));
         match rng.u8(..10) {
@@ -105,9 +136,9 @@ fn migrate(cache: &Cache, file: &File, mut rng: Rng) {
 }
 
 /// Behind the records, and in their last page, the file's end comes and goes.
-fn change_length(file: &File, mut rng: Rng) {
+fn change_length(file: &File, mut rng: Rng, go_on: impl Fn() -> bool) {
     let end = (BLOCKS * BLOCK) as u64;
-    loop {
+    while go_on() {
         let at = end + rng.u64(1..20 * PAGE_SIZE as u64);
         // Not before the writers have come there: what they append would be cut off.
         if file.len() >= end {
@@ -117,17 +148,5 @@ fn change_length(file: &File, mut rng: Rng) {
             }
         }
         std::thread::sleep(Duration::from_micros(rng.u64(..3000)));
-    }
-}
-
-fn sync(file: &File, done: &[AtomicU64], mut rng: Rng) {
-    loop {
-        let before: Vec<_> = done.iter().map(|count| count.load(SeqCst).to_string()).collect();
-        file.sync().unwrap();
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "{SYNCED}{}.", before.join(" ")).unwrap();
-        out.flush().unwrap();
-        drop(out);
-        std::thread::sleep(Duration::from_micros(rng.u64(..20_000)));
     }
 }

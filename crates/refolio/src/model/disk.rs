@@ -1,0 +1,73 @@
+//! The store of a model. It is no place for threads to meet: what is searched are the meetings in
+//! the cache.
+
+use std::io::{self, IoSlice};
+
+use crate::frame::FillBuf;
+use crate::store::Store;
+use crate::sync::plain::{AtomicBool, Mutex};
+use crate::sync::{Arc, Relaxed};
+
+/// Bytes in memory, which can refuse to be written. Clones share them.
+#[derive(Clone, Default)]
+pub struct Disk(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    bytes: Mutex<Vec<u8>>,
+    fails: AtomicBool,
+}
+
+impl Disk {
+    pub fn new(bytes: Vec<u8>) -> Self {
+        let disk = Self::default();
+        *disk.0.bytes.lock().unwrap() = bytes;
+        disk
+    }
+
+    pub fn bytes(&self) -> Vec<u8> {
+        self.0.bytes.lock().unwrap().clone()
+    }
+
+    /// From now on each write fails, or none.
+    pub fn fail_writes(&self, fails: bool) {
+        self.0.fails.store(fails, Relaxed);
+    }
+}
+
+impl Store for Disk {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.bytes().len() as u64)
+    }
+
+    fn read(&self, offset: u64, into: &mut FillBuf<'_>) -> io::Result<usize> {
+        // A copy: the checker may go on with another thread at each word that is written.
+        let bytes = self.bytes();
+        let rest = bytes.get(offset as usize..).unwrap_or_default();
+        let done = rest.len().min(into.len());
+        into.write(0, &rest[..done]);
+        Ok(done)
+    }
+
+    fn write(&self, offset: u64, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        if self.0.fails.load(Relaxed) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let from = bufs.iter().flat_map(|buf| buf.iter().copied()).collect::<Vec<_>>();
+        let (start, end) = (offset as usize, offset as usize + from.len());
+        let mut bytes = self.0.bytes.lock().unwrap();
+        let len = bytes.len().max(end);
+        bytes.resize(len, 0);
+        bytes[start..end].copy_from_slice(&from);
+        Ok(from.len())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.bytes.lock().unwrap().resize(len as usize, 0);
+        Ok(())
+    }
+}
