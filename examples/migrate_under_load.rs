@@ -27,7 +27,10 @@ fn main() -> refolio::Result<()> {
             while !stop.load(Relaxed) {
                 file.read_at(&mut page, random.u64(..PAGES) * PAGE_SIZE as u64)?;
                 let count = page[0];
-                assert!(page.iter().all(|byte| *byte == count), "a page is seen whole, or not at all");
+                assert!(
+                    page.iter().all(|byte| *byte == count),
+                    "a page is seen whole, or not at all"
+                );
                 reads.fetch_add(1, Relaxed);
             }
             refolio::Result::Ok(())
@@ -54,6 +57,10 @@ fn main() -> refolio::Result<()> {
         }
         refolio::Result::Ok(moved)
     })?;
-    println!("{moved} pages moved, while {} were read and {} written", reads.into_inner(), writes.into_inner());
+    println!(
+        "{moved} pages moved, while {} were read and {} written",
+        reads.into_inner(),
+        writes.into_inner()
+    );
     Ok(())
 }

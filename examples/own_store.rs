@@ -42,10 +42,8 @@ impl<S: Store> Store for Scrambled<S> {
 }
 
 fn main() -> refolio::Result<()> {
-    let cache = Cache::builder()
-        .node(NodeOptions::new(1 << 20))
-        .node(NodeOptions::new(1 << 20))
-        .build()?;
+    let cache =
+        Cache::builder().node(NodeOptions::new(1 << 20)).node(NodeOptions::new(1 << 20)).build()?;
     let kept = MemStore::new();
     let store = Scrambled { inner: kept.clone(), key: 0x5a };
     let file = cache.open_store(store, &OpenOptions::new())?;

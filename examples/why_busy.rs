@@ -7,10 +7,8 @@ use std::time::{Duration, Instant};
 use refolio::{Cache, MemStore, Migrate, Mode, NodeId, NodeOptions, OpenOptions, PageIndex};
 
 fn main() -> refolio::Result<()> {
-    let cache = Cache::builder()
-        .node(NodeOptions::new(1 << 20))
-        .node(NodeOptions::new(1 << 20))
-        .build()?;
+    let cache =
+        Cache::builder().node(NodeOptions::new(1 << 20)).node(NodeOptions::new(1 << 20)).build()?;
     let file = cache.open_store(MemStore::with_bytes(vec![1; 16 << 10]), &OpenOptions::new())?;
     file.load(0..4)?;
 

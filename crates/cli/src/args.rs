@@ -52,8 +52,8 @@ pub enum Verb {
     /// read again through the ordinary file system, and compared, byte by byte, with what was
     /// there before or what the writers journalled.
     ///
-    /// In the closing table, moves are counted by what a page was when it moved (a page that has been
-    /// written back is clean), reads and bytes by whether the page has a writer.
+    /// In the closing table, moves are counted by what a page was when it moved (a page that has
+    /// been written back is clean), reads and bytes by whether the page has a writer.
     ///
     /// A folder stands for the regular files below it; symbolic links in it are not followed.
     /// Your files are opened read-only; what is written are scratch copies of them.

@@ -7,6 +7,7 @@ use crate::core::{Bell, Core, Events};
 use crate::error::{Error, Result};
 use crate::folio::Folios;
 use crate::frame::{Frames, HugePages, Run};
+use crate::hint::Hints;
 use crate::housekeeper;
 use crate::lru::Lru;
 use crate::node::Node;
@@ -202,6 +203,8 @@ pub(crate) fn assemble(nodes: &[NodeOptions], name_holders: bool) -> Result<Core
         // Relaxed: a number, and no more.
         id: CACHES.fetch_add(1, Relaxed),
         frames,
+        // Under the checker, the meetings that are about hints have some.
+        hints: Hints::new(if cfg!(refolio_loom) { 0 } else { end }).ok_or_else(no_room)?,
         folios: Folios::new(end).ok_or_else(no_room)?,
         shadows: Shadows::new(list.iter().map(|node| node.frames as usize).sum()),
         nodes: list,

@@ -75,9 +75,9 @@ pub(crate) fn retire(core: &Core, mapping: &Arc<Mapping>) {
         return;
     }
     let resize = mapping.resize.write();
-    // Opened again meanwhile? Then the pages are wanted. It may be opened at any later moment, too, and
-    // written: what is dirty stays, and whoever closes that handle writes it back. Relaxed: a guess
-    // that saves misses.
+    // Opened again meanwhile? Then the pages are wanted. It may be opened at any later moment, too,
+    // and written: what is dirty stays, and whoever closes that handle writes it back. Relaxed: a
+    // guess that saves misses.
     let wanted = mapping.users.load(Relaxed) > 0;
     let taken = || truncate::take_out(core, mapping, 0..u64::MAX, truncate::Dirty::Kept);
     if !wanted && let Err(error) = taken() {
@@ -171,11 +171,11 @@ impl Cache {
             )));
         }
         let failed = |source| Error::Io { doing: "opening", name: store.name(), source };
-        let len = store.len().map_err(failed)?;
         let writable = !options.read_only;
-        let made = store.clone();
-        let mapping =
-            self.core().mappings.open(file, |id| Mapping::new(id, made, len, options.order, file));
+        let mapping = self.core().mappings.open(file, |id| {
+            let len = store.len().map_err(failed)?;
+            Ok::<_, Error>(Mapping::new(id, store.clone(), len, options.order, file))
+        })?;
         if writable {
             mapping.open_for_writing(store);
         }

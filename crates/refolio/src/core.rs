@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::folio::state::{Flag, Put, Snapshot};
 use crate::folio::{Folio, Folios};
 use crate::frame::Frames;
+use crate::hint::Hints;
 use crate::holder::{self, Held, Holder};
 use crate::lru::Lru;
 use crate::mapping::{Lookup, Mapping};
@@ -78,6 +79,7 @@ pub(crate) struct Core {
     pub tables: Tables,
     pub mappings: Mappings,
     pub shadows: Shadows,
+    pub hints: Hints,
     pub events: Events,
     pub bell: Bell,
     pub name_holders: bool,
@@ -134,6 +136,7 @@ impl fmt::Display for Why {
 }
 
 impl Core {
+    #[inline]
     pub fn folio(&self, frame: FrameNo) -> &Folio {
         self.folios.get(frame)
     }
@@ -151,19 +154,19 @@ impl Core {
         &self.lrus[self.node_of(frame).id.0 as usize]
     }
 
+    #[inline]
     pub fn held(&self, frame: FrameNo) -> Held {
         Held { cache: self.id, frame }
     }
 
     /// Gives one reference back; frees the folio with the last one.
+    #[inline]
     pub fn put(&self, frame: FrameNo) {
-        match self.folio(frame).state.put() {
-            Put::Others { wake } => self.folios.wake(frame, crate::folio::state::Wake(wake)),
-            Put::Last => self.free(frame),
-        }
+        self.put_many(frame, 1);
     }
 
     /// Gives several references back, as [`put`](Self::put).
+    #[inline]
     pub fn put_many(&self, frame: FrameNo, count: u32) {
         match self.folio(frame).state.put_many(count) {
             Put::Others { wake } => self.folios.wake(frame, crate::folio::state::Wake(wake)),
@@ -173,6 +176,7 @@ impl Core {
 
     /// Frees a folio whose last reference is gone; nobody can get a new one.
     #[doc(alias = "__folio_put")]
+    #[cold]
     pub fn free(&self, frame: FrameNo) {
         let folio = self.folio(frame);
         debug_assert!(folio.identity().is_none(), "a folio is freed after it left its file");
@@ -221,6 +225,7 @@ impl Core {
                 Lookup::Folio(frame, base) => Found::Folio(FolioRef { core: self, frame }, base),
                 Lookup::Stale(frame) => {
                     self.put(frame);
+                    sync::spin();
                     continue;
                 }
                 Lookup::Frozen(frame) => Found::Blocked(self.obstacle(frame, Why::Frozen)),
@@ -247,9 +252,12 @@ impl Core {
                 && match why {
                     Why::Locked => now.has(Flag::LOCKED),
                     Why::Writeback => now.has(Flag::WRITEBACK),
-                    // What the cache itself holds changes under the folio lock, and unlocking wakes.
+                    // What the cache itself holds changes under the folio lock, and unlocking
+                    // wakes.
                     Why::References => now.references() > folio.expected_references(),
-                    Why::Isolated => now.references() > 0 && !now.has(Flag::ON_LRU),
+                    // Frozen, it cannot be isolated either.
+                    Why::Isolated if now.references() == 0 => now.has(Flag::LOCKED),
+                    Why::Isolated => !now.has(Flag::ON_LRU),
                     Why::Frozen => now.references() == 0 && now.has(Flag::LOCKED),
                     Why::SlotChanged => false,
                 }
@@ -338,6 +346,7 @@ pub(crate) struct FolioRef<'c> {
 }
 
 impl<'c> FolioRef<'c> {
+    #[inline]
     pub fn folio(&self) -> &'c Folio {
         self.core.folio(self.frame)
     }
@@ -352,6 +361,7 @@ impl<'c> FolioRef<'c> {
 }
 
 impl Drop for FolioRef<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.core.put(self.frame);
     }

@@ -42,7 +42,9 @@ pub enum Error {
     },
 
     /// Every frame is in use and none could be freed.
-    #[error("no free frame of order {order}: {why}; release pins, sync, or give the nodes more memory")]
+    #[error(
+        "no free frame of order {order}: {why}; release pins, sync, or give the nodes more memory"
+    )]
     NoMemory {
         /// The order asked for.
         order: u32,
@@ -58,7 +60,8 @@ pub enum Error {
         holders: Vec<Holder>,
     },
 
-    /// This thread holds a write guard, and the call might wait for a page: give the guard up first.
+    /// This thread holds a write guard, and the call might wait for a page: give the guard up
+    /// first.
     #[error("this thread holds {}: drop it before a call that may wait for pages", List(.holders))]
     GuardHeld {
         /// This thread's own guards.

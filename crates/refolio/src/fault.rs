@@ -13,12 +13,14 @@
 //! filled under the folio lock and the table's lock; a migration entry is waited for; a write to a
 //! page that a private view shares with its file gets a copy of its own.
 
+use std::io;
+
 use crate::core::{Core, FolioRef, Found, Fresh, Why};
 use crate::error::{Error, Result};
 use crate::folio::state::{Flag, Get};
 use crate::mapping::Mapping;
 use crate::reclaim;
-use crate::sync::{Arc, broken};
+use crate::sync::{Arc, broken, reached};
 use crate::table::entry::{Entry, Mapped};
 use crate::table::{Backing, Sharing, Table};
 use crate::units::{FrameNo, MAX_ORDER, PageIndex, Vpn, folio_bytes, pages};
@@ -28,7 +30,36 @@ use refolio_xarray as xarray;
 /// cached.
 #[doc(alias = "filemap_fault")]
 #[doc(alias = "read_cache_folio")]
+#[inline]
 pub(crate) fn page<'c>(
+    core: &'c Core,
+    mapping: &Arc<Mapping>,
+    index: PageIndex,
+) -> Result<(FolioRef<'c>, PageIndex)> {
+    match cached(core, mapping, index) {
+        Some(folio) => Ok((folio, index)),
+        None => get_page(core, mapping, index),
+    }
+}
+
+/// The folio of a single page that is cached and up to date, if nothing stands in the way.
+#[inline]
+pub(crate) fn cached<'c>(
+    core: &'c Core,
+    mapping: &Mapping,
+    index: PageIndex,
+) -> Option<FolioRef<'c>> {
+    let frame = core.hints.get(mapping.id, index)?;
+    let folio = core.folio(frame);
+    let state = folio.state.try_get_readable(|| folio.is(mapping.id, index))?;
+    folio.state.mark_referenced(state);
+    reached("by its hint");
+    Some(FolioRef { core, frame })
+}
+
+/// [`page`] for everything else.
+#[inline(never)]
+fn get_page<'c>(
     core: &'c Core,
     mapping: &Arc<Mapping>,
     index: PageIndex,
@@ -127,7 +158,8 @@ pub(crate) fn insert<'c>(
     Ok(Some((fresh, base)))
 }
 
-/// The order of the largest folio, up to the file's, that fits around `index` beside what is cached.
+/// The order of the largest folio, up to the file's, that fits around `index` beside what is
+/// cached.
 fn vacant_order(mapping: &Mapping, index: PageIndex) -> u32 {
     if mapping.order == 0 {
         return 0;
@@ -164,17 +196,24 @@ fn read(core: &Core, mapping: &Mapping, fresh: &Fresh<'_>, base: PageIndex) -> R
     while done < wanted {
         let offset = base.offset() + done as u64;
         let failed = |source| Error::Io { doing: "reading", name: mapping.store().name(), source };
-        match mapping.store().read(offset, &mut bytes.part(done..wanted)).map_err(failed)? {
-            // Being truncated through the cache? Then nobody will look at these bytes.
-            0 if offset >= mapping.reach() => break,
-            0 => {
+        match mapping.store().read(offset, &mut bytes.part(done..wanted)) {
+            // Being truncated through the cache: see below.
+            Ok(0) if offset >= mapping.reach() => break,
+            Ok(0) => {
                 let name = mapping.store().name();
                 return Err(Error::Shrunk { name, offset, len_bytes: stored });
             }
-            n => done = wanted.min(done + n),
+            Ok(n) => done = wanted.min(done + n),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed(error)),
         }
     }
     bytes.zero(done..len);
+    // Cut off meanwhile: nobody shall take these zeros for its bytes. (Where the file was cut
+    // within the folio, `read::from_file` stops at the new end.)
+    if base.offset() >= mapping.reach() && !broken("fill-beyond-the-end") {
+        return Err(Error::OutOfRange { index: base, pages: PageIndex::count(mapping.reach()) });
+    }
     Ok(())
 }
 
@@ -182,6 +221,9 @@ fn read(core: &Core, mapping: &Mapping, fresh: &Fresh<'_>, base: PageIndex) -> R
 pub(crate) fn show<'c>(core: &'c Core, fresh: Fresh<'c>) -> FolioRef<'c> {
     let Fresh { lock, folio } = fresh;
     folio.folio().state.mark_uptodate();
+    if let Some(identity) = folio.folio().identity() {
+        core.hints.set(identity, folio.folio().pages(), folio.frame);
+    }
     core.lru_of(folio.frame).add(&core.folios, folio.frame);
     drop(lock);
     folio

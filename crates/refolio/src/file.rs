@@ -7,7 +7,7 @@ use crate::cache::Inner;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::errseq::Seen;
-use crate::holder::{Hold, HolderKind};
+use crate::holder::Hold;
 use crate::mapping::Mapping;
 use crate::migrate::Place;
 use crate::page::{Page, PageMut};
@@ -172,18 +172,24 @@ impl File {
     /// pages are concerned.
     ///
     /// # Errors
-    /// As [`set_len`](Self::set_len) and [`write_at`](Self::write_at).
+    /// As [`set_len`](Self::set_len) and [`write_at`](Self::write_at). When the store refuses,
+    /// parts of the hole may be zeros already: its unaligned ends, and what large folios have of
+    /// it.
     #[doc(alias = "fallocate")]
     #[doc(alias = "FALLOC_FL_PUNCH_HOLE")]
     pub fn punch_hole(&self, offset: u64, len_bytes: u64) -> Result<()> {
-        let end = offset.saturating_add(len_bytes).min(self.len());
-        self.check_change(Some(end))?;
+        self.check_change(Some(0))?;
+        // After a truncation that is under way: nobody sees what it cuts off when we have returned.
+        let resize = self.mapping.resize.read();
+        let len = self.len();
+        drop(resize);
+        let end = offset.saturating_add(len_bytes).min(len);
         if offset >= end {
             return Ok(());
         }
         let page = PAGE_SIZE as u64;
         let first = offset.next_multiple_of(page);
-        let last = if end == self.len() { end.next_multiple_of(page) } else { end / page * page };
+        let last = if end == len { end.next_multiple_of(page) } else { end / page * page };
         let zero = |from: u64, to: u64| {
             let zeros = [0; PAGE_SIZE];
             let len = to.saturating_sub(from).min(page) as usize;
@@ -232,7 +238,7 @@ impl File {
         let core = self.core();
         let (folio, base) = fault::page(core, &self.mapping, index)?;
         let held = core.held(folio.frame);
-        let hold = Hold::new(HolderKind::Pin, held, core.name_holders, Location::caller());
+        let hold = Hold::new(held, core.name_holders, Location::caller());
         Ok(Page::new(folio, (index.0 - base.0) as u32, len, hold))
     }
 
@@ -260,7 +266,7 @@ impl File {
             }
         };
         let held = core.held(exclusive.frame());
-        let hold = Hold::new(HolderKind::WriteGuard, held, core.name_holders, location);
+        let hold = Hold::new(held, core.name_holders, location);
         Ok(PageMut::new(exclusive, &self.mapping, (index.0 - base.0) as u32, len, hold))
     }
 
@@ -268,11 +274,10 @@ impl File {
     #[inline]
     fn bytes_in(&self, index: PageIndex) -> Result<usize> {
         let len = self.len();
-        let pages = PageIndex::count(len);
-        if index.0 >= pages {
-            return Err(Error::OutOfRange { index, pages });
+        match len.checked_sub(index.offset()) {
+            None | Some(0) => Err(Error::OutOfRange { index, pages: PageIndex::count(len) }),
+            Some(rest) => Ok(rest.min(PAGE_SIZE as u64) as usize),
         }
-        Ok((len - index.offset()).min(PAGE_SIZE as u64) as usize)
     }
 
     /// Reads the pages of the range in that are not cached; how many there were.

@@ -138,6 +138,29 @@ impl Mine {
         Self { table, pins: Cell::new(0), guards: Cell::new(0), place: Cell::new(None) }
     }
 
+    #[inline]
+    fn count(&self, guard: bool) -> &Cell<u32> {
+        if guard { &self.guards } else { &self.pins }
+    }
+
+    /// Writes a hold down, if there is room.
+    #[inline(never)]
+    fn record(
+        &self,
+        guard: bool,
+        held: Held,
+        location: &'static Location<'static>,
+    ) -> Option<&'static Record> {
+        // Relaxed: nobody but this thread takes or frees a record of its table.
+        let free = self.table.records.iter().find(|r| r.key.load(Relaxed) == UNUSED)?;
+        free.how.store(self.number(location) * 2 + u32::from(guard), Relaxed);
+        free.since.store(now_ms(), Relaxed);
+        // Release: whoever sees the key sees place and time.
+        free.key.store(held.key(), Release);
+        Some(free)
+    }
+
+    #[inline]
     fn number(&self, location: &'static Location<'static>) -> u32 {
         if let Some((known, number)) = self.place.get()
             && std::ptr::eq(known, location)
@@ -167,44 +190,29 @@ fn now_ms() -> u64 {
     now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
 }
 
-/// A hold on the books of its thread; gives it up when dropped. Does not leave its thread.
+/// A hold on the books of its thread: a pin, or the hold of a write guard. Dropping it gives it up.
+/// Does not leave its thread.
 #[derive(Debug)]
-pub(crate) struct Hold {
-    kind: HolderKind,
+pub(crate) struct Hold<const GUARD: bool> {
     record: Option<&'static Record>,
     /// Not Send, but Sync: others may use the page through a reference to its holder.
     _stays: PhantomData<MutexGuard<'static, ()>>,
 }
 
-impl Hold {
+impl<const GUARD: bool> Hold<GUARD> {
     /// Counts a hold of this thread, and writes down its place when `by_name`.
     #[inline]
-    pub fn new(
-        kind: HolderKind,
-        held: Held,
-        by_name: bool,
-        location: &'static Location<'static>,
-    ) -> Self {
+    pub fn new(held: Held, by_name: bool, location: &'static Location<'static>) -> Self {
         let record = MINE.with(|mine| {
-            let count = if kind == HolderKind::Pin { &mine.pins } else { &mine.guards };
+            let count = mine.count(GUARD);
             count.set(count.get() + 1);
-            if !by_name {
-                return None;
-            }
-            // Relaxed: nobody but this thread takes or frees a record of its table.
-            let free = mine.table.records.iter().find(|r| r.key.load(Relaxed) == UNUSED)?;
-            let guard = u32::from(kind == HolderKind::WriteGuard);
-            free.how.store(mine.number(location) * 2 + guard, Relaxed);
-            free.since.store(now_ms(), Relaxed);
-            // Release: whoever sees the key sees place and time.
-            free.key.store(held.key(), Release);
-            Some(free)
+            if by_name { mine.record(GUARD, held, location) } else { None }
         });
-        Self { kind, record, _stays: PhantomData }
+        Self { record, _stays: PhantomData }
     }
 }
 
-impl Drop for Hold {
+impl<const GUARD: bool> Drop for Hold<GUARD> {
     #[inline]
     fn drop(&mut self) {
         if let Some(record) = self.record {
@@ -213,7 +221,7 @@ impl Drop for Hold {
             record.key.store(UNUSED, Relaxed);
         }
         MINE.with(|mine| {
-            let count = if self.kind == HolderKind::Pin { &mine.pins } else { &mine.guards };
+            let count = mine.count(GUARD);
             count.set(count.get() - 1);
         });
     }
@@ -238,7 +246,9 @@ pub(crate) fn of(held: Held, references: u32) -> Vec<Holder> {
     all.sort_by_key(|holder| std::cmp::Reverse(holder.held_for));
     let named = all.iter().filter(|h| h.kind == HolderKind::Pin).count();
     let none_at_all = all.is_empty();
-    if (named < references as usize || none_at_all) && !all.iter().any(|h| h.kind == HolderKind::WriteGuard) {
+    if (named < references as usize || none_at_all)
+        && !all.iter().any(|h| h.kind == HolderKind::WriteGuard)
+    {
         all.push(Holder {
             kind: HolderKind::Unnamed,
             location: None,

@@ -5,8 +5,8 @@
 //! [`protocol`]; `ARCHITECTURE.md` in the repository shows the rooms in reading order.
 
 mod sync;
-mod units;
 mod trace;
+mod units;
 
 mod buddy;
 mod errseq;
@@ -18,6 +18,7 @@ mod store;
 mod wait;
 
 mod error;
+mod hint;
 mod lru;
 mod mapping;
 mod registry;

@@ -11,6 +11,7 @@
 
 use crate::folio::state::Flag;
 use crate::folio::{Folio, Folios};
+use crate::frame::vec_with_room;
 use crate::sync::Mutex;
 use crate::units::{FrameNo, pages};
 
@@ -55,8 +56,7 @@ pub(crate) struct Lru {
 impl Lru {
     /// Empty lists for a node; None when there is no memory for them.
     pub fn new(first: FrameNo, frames: u32) -> Option<Self> {
-        let mut links = Vec::new();
-        links.try_reserve_exact(frames as usize).ok()?;
+        let mut links = vec_with_room(frames as usize)?;
         links.resize(frames as usize, Link { prev: NONE, next: NONE, list: List::Inactive });
         let ends = Ends { head: NONE, tail: NONE, pages: 0 };
         Some(Self { first, lists: Mutex::new(Lists { ends: [ends; 2], links }) })
@@ -101,8 +101,8 @@ impl Lru {
     /// Up to `count` folios that were not used lately, coldest first. They stay on the list, but go
     /// to its head, so that those which turn out to be busy are not met again at once. Folios that
     /// were used are given their second chance on the way; at most `scan` are looked at (the number
-    /// that was is the second answer). With `force` active ones are taken, too, however many inactive
-    /// ones there are: those may all be pinned.
+    /// that was is the second answer). With `force` active ones are taken, too, however many
+    /// inactive ones there are: those may all be pinned.
     #[doc(alias = "shrink_inactive_list")]
     #[doc(alias = "shrink_active_list")]
     pub fn coldest(
@@ -180,7 +180,8 @@ impl Lists {
         }
     }
 
-    /// Moves one folio from the active tail down when the active list is the larger one, or by force.
+    /// Moves one folio from the active tail down when the active list is the larger one, or by
+    /// force.
     fn balance(&mut self, folios: &Folios, first: FrameNo, force: bool) {
         let [inactive, active] = self.ends;
         if active.tail == NONE || active.pages <= inactive.pages && !force {

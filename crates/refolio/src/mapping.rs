@@ -9,8 +9,9 @@
 //! moved, evicted or truncated, and its frame may hold another page by now. What settles it is the
 //! folio's *identity*, read after the reference was taken (or, by an optimistic reader, while the
 //! version stood still): it is cleared before the frame can be reused, so a folio that still says
-//! "page 7 of this file" is page 7 of this file. That look at the descriptor's own cache line
-//! stands for a second walk of the tree ("slot again" in the kernel's lookup).
+//! "page 7 of this file" is page 7 of this file, however one came to it (also by `hint.rs`). That
+//! look at the descriptor's own cache line stands for a second walk of the tree ("slot again" in
+//! the kernel's lookup).
 
 use std::fmt;
 
@@ -20,7 +21,7 @@ use crate::folio::{Folios, Identity};
 use crate::node::Counter;
 use crate::store::Store;
 use crate::sync::plain::{self, AtomicU32};
-use crate::sync::{Acquire, Arc, AtomicU64, Relaxed, Release, RwLock, broken};
+use crate::sync::{Acquire, Arc, AtomicU64, Relaxed, Release, RwLock, broken, spin};
 use crate::units::{FrameNo, PageIndex};
 use refolio_xarray::{Entry, XArray};
 
@@ -146,20 +147,21 @@ impl Mapping {
 
     /// Bytes the store has.
     pub fn stored(&self) -> u64 {
-        // Relaxed: a smaller number than the newest only makes a fill expect less of the store.
-        self.stored.load(Relaxed)
+        // Acquire: pairs with `set_stored`; a smaller number than the newest only makes a fill
+        // expect less of the store.
+        self.stored.load(Acquire)
     }
 
     /// The store has at least `end` bytes.
     pub fn grow_stored(&self, end: u64) {
-        // Relaxed: as `stored`.
+        // Relaxed: see `stored`.
         self.stored.fetch_max(end, Relaxed);
     }
 
     /// The store was made to have exactly `len_bytes`.
     pub fn set_stored(&self, len_bytes: u64) {
-        // Relaxed: as `stored`.
-        self.stored.store(len_bytes, Relaxed);
+        // Release: whoever expects no more than this of the store sees the reach that goes with it.
+        self.stored.store(len_bytes, Release);
     }
 
     /// The folio that a slot names, with the index of its first page; None for shadows.
@@ -188,7 +190,7 @@ impl Mapping {
             let folio = folios.get(frame);
             match folio.state.try_get() {
                 Get::Frozen if self.still_has(frame, index) => return Lookup::Frozen(frame),
-                Get::Frozen => continue,
+                Get::Frozen => spin(),
                 Get::Saturated => return Lookup::Saturated,
                 Get::Got if folio.is(self.id, base) || broken("lookup-skips-recheck") => {
                     return Lookup::Folio(frame, base);

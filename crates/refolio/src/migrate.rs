@@ -290,9 +290,9 @@ impl<'c> Move<'c> {
         unmapped
     }
 
-    /// Step 5: References as expected? Then nobody writes (a writer holds the folio lock), and the bytes
-    /// can be copied before anything is frozen. The look at the references saves the copy for a
-    /// pinned page; for anonymous memory as for files, it is the freeze that decides.
+    /// Step 5: References as expected? Then nobody writes (a writer holds the folio lock), and the
+    /// bytes can be copied before anything is frozen. The look at the references saves the copy for
+    /// a pinned page; for anonymous memory as for files, it is the freeze that decides.
     #[doc(alias = "folio_mc_copy")]
     pub fn copy(&self, unmapped: Unmapped<'c>) -> Attempt<Copied<'c>> {
         let locked = &unmapped.locked;
@@ -309,7 +309,8 @@ impl<'c> Move<'c> {
         Ok(Copied(unmapped))
     }
 
-    /// Step 6: The point of no return: from one reader's step to the next, the page is the destination.
+    /// Step 6: The point of no return: from one reader's step to the next, the page is the
+    /// destination.
     #[doc(alias = "folio_migrate_mapping")]
     pub fn switch(&self, copied: Copied<'c>) -> Attempt<Switched<'c>> {
         let Copied(unmapped) = copied;
@@ -366,6 +367,7 @@ impl<'c> Move<'c> {
         if slots.store(identity.index.0, folio.order(), item).is_err() {
             unreachable!("an entry is exchanged for one of its own order");
         }
+        self.core.hints.set(identity, pages, destination.folio.frame);
         folio.clear_identity();
         let left = expected - pages - private;
         let wake = folio.state.unfreeze(left);

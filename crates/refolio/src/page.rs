@@ -21,14 +21,16 @@ use crate::write::Exclusive;
 /// Others may read through a reference to it.
 pub struct Page<'c> {
     folio: FolioRef<'c>,
-    start: usize,
+    /// Which of the folio's pages.
+    page: u32,
     len: usize,
-    _hold: Hold,
+    _hold: Hold<false>,
 }
 
 impl<'c> Page<'c> {
-    pub(crate) fn new(folio: FolioRef<'c>, page: u32, len: usize, hold: Hold) -> Self {
-        Self { folio, start: page as usize * PAGE_SIZE, len, _hold: hold }
+    #[inline]
+    pub(crate) fn new(folio: FolioRef<'c>, page: u32, len: usize, hold: Hold<false>) -> Self {
+        Self { folio, page, len, _hold: hold }
     }
 
     /// The node that the page is on, and stays on.
@@ -38,7 +40,7 @@ impl<'c> Page<'c> {
 
     /// The frame that the page is in, and stays in.
     pub fn frame(&self) -> FrameNo {
-        self.folio.frame.add((self.start / PAGE_SIZE) as u32)
+        self.folio.frame.add(self.page)
     }
 
     /// The embedder's word of the page's folio; see [`PageMut::set_private`].
@@ -52,7 +54,7 @@ impl Deref for Page<'_> {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        &self.folio.bytes()[self.start..self.start + self.len]
+        self.folio.page_bytes(self.page, self.len)
     }
 }
 
@@ -83,7 +85,7 @@ pub struct PageMut<'c> {
     start: usize,
     len: usize,
     written: Cell<bool>,
-    hold: Option<Hold>,
+    hold: Option<Hold<true>>,
 }
 
 impl<'c> PageMut<'c> {
@@ -92,7 +94,7 @@ impl<'c> PageMut<'c> {
         mapping: &'c Mapping,
         page: u32,
         len: usize,
-        hold: Hold,
+        hold: Hold<true>,
     ) -> Self {
         exclusive.folio().state.set(Flag::GUARDED);
         Self {

@@ -23,7 +23,7 @@ use crate::watch::Watch;
 pub(crate) const PASSES: u32 = 10;
 
 /// Of those, how often in batches and without waiting.
-pub(crate) const BATCHED_PASSES: u32 = 3;
+pub(crate) const BATCHED_PASSES: u32 = if cfg!(refolio_loom) { 1 } else { 3 };
 
 /// What a migration may wait for.
 #[doc(alias = "migrate_mode")]

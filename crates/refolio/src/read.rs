@@ -27,6 +27,23 @@ pub(crate) fn from_file(
     into: &mut [u8],
     offset: u64,
 ) -> Result<usize> {
+    let within = (offset % PAGE_SIZE as u64) as usize;
+    let end = offset.saturating_add(into.len() as u64);
+    let index = PageIndex::of_offset(offset);
+    // Most reads are of a part of one page, which is cached and stands still.
+    if into.len() <= PAGE_SIZE - within
+        && end <= mapping.len()
+        && (hinted(core, mapping, index, within, into)
+            || optimistic(core, mapping, index, within, into))
+    {
+        return Ok(into.len());
+    }
+    in_pieces(core, mapping, into, offset)
+}
+
+/// [`from_file`] for everything else.
+#[inline(never)]
+fn in_pieces(core: &Core, mapping: &Arc<Mapping>, into: &mut [u8], offset: u64) -> Result<usize> {
     let there = usize::try_from(mapping.len().saturating_sub(offset)).unwrap_or(usize::MAX);
     let len = into.len().min(there);
     for (index, within, part) in pieces(offset, len) {
@@ -40,11 +57,30 @@ pub(crate) fn from_file(
             }
         }
     }
-    Ok(len)
+    // Truncated meanwhile: what was read in after the store was cut has zeros behind the new end.
+    // (Whoever sees those sees the new reach, which was set before.)
+    let reach = if broken("read-beyond-the-reach") { u64::MAX } else { mapping.reach() };
+    Ok(len.min(usize::try_from(reach.saturating_sub(offset)).unwrap_or(usize::MAX)))
+}
+
+/// A read without a reference of a page whose hint is right, and which has a folio of its own;
+/// whether it was.
+#[inline]
+fn hinted(
+    core: &Core,
+    mapping: &Mapping,
+    index: PageIndex,
+    within: usize,
+    into: &mut [u8],
+) -> bool {
+    core.hints.get(mapping.id, index).is_some_and(|frame| {
+        let which = |folio: &Folio| folio.is(mapping.id, index).then_some(0);
+        unchanged(core, frame, within, into, which) == Some(true)
+    })
 }
 
 /// A read without a reference; whether it worked.
-#[inline]
+#[inline(never)]
 pub(crate) fn optimistic(
     core: &Core,
     mapping: &Mapping,
@@ -52,12 +88,17 @@ pub(crate) fn optimistic(
     within: usize,
     into: &mut [u8],
 ) -> bool {
+    if let Some(frame) = core.hints.get(mapping.id, index) {
+        let which = |folio: &Folio| folio.page_of(mapping.id, index);
+        if unchanged(core, frame, within, into, which) == Some(true) {
+            return true;
+        }
+    }
     for _ in 0..ATTEMPTS {
         let Some((frame, base)) = mapping.peek(index) else { return false };
-        let folio = core.folio(frame);
-        let page = (index.0 - base.0) as u32;
-        match unchanged(core, folio, frame.add(page), within, into, || {
-            folio.is(mapping.id, base) || broken("read-skips-identity")
+        match unchanged(core, frame, within, into, |folio| {
+            let is_it = folio.is(mapping.id, base) || broken("read-skips-identity");
+            is_it.then_some((index.0 - base.0) as u32)
         }) {
             Some(true) => return true,
             Some(false) => reached("read again"),
@@ -67,25 +108,23 @@ pub(crate) fn optimistic(
     false
 }
 
-/// Copies out between two looks at the word: None when the folio cannot be read now, otherwise
-/// whether bytes and identity stood still and `is_it` said so.
+/// Copies out of the page of the folio that `which` says, between two looks at the word: None when
+/// the folio cannot be read now, otherwise whether there was such a page, and it stood still.
 #[inline]
 fn unchanged(
     core: &Core,
-    folio: &Folio,
-    page: FrameNo,
+    frame: FrameNo,
     within: usize,
     into: &mut [u8],
-    is_it: impl Fn() -> bool,
+    which: impl Fn(&Folio) -> Option<u32>,
 ) -> Option<bool> {
+    let folio = core.folio(frame);
     let before = folio.state.load();
     if !before.is_readable() {
         return None;
     }
-    if !is_it() {
-        return Some(false);
-    }
-    core.frames.read(page, within, into);
+    let Some(page) = which(folio) else { return Some(false) };
+    core.frames.read(frame.add(page), within, into);
     if !folio.state.is_unchanged(before) {
         return Some(false);
     }
@@ -127,19 +166,11 @@ pub(crate) fn from_view(
 }
 
 /// Entry, word, entry again, copy out, word again.
-fn optimistic_in_view(
-    core: &Core,
-    table: &Table,
-    at: Vpn,
-    within: usize,
-    into: &mut [u8],
-) -> bool {
+fn optimistic_in_view(core: &Core, table: &Table, at: Vpn, within: usize, into: &mut [u8]) -> bool {
     for _ in 0..ATTEMPTS {
         let Entry::Present(mapped) = table.load(at) else { return false };
-        let folio = core.folio(mapped.folio);
-        let page = mapped.folio.add(mapped.page);
-        match unchanged(core, folio, page, within, into, || {
-            table.load(at).is_present(mapped.folio, mapped.page)
+        match unchanged(core, mapped.folio, within, into, |_| {
+            table.load(at).is_present(mapped.folio, mapped.page).then_some(mapped.page)
         }) {
             Some(true) => return true,
             Some(false) => reached("read again"),

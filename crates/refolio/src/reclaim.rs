@@ -78,8 +78,8 @@ fn try_alloc<'c>(core: &'c Core, order: u32, flags: &[Flag]) -> Option<Fresh<'c>
             }
             return Some(fresh);
         }
-        let made = !node.is_offline()
-            && make_room(core, node, order, pages(order).max(BATCH as u32));
+        let made =
+            !node.is_offline() && make_room(core, node, order, pages(order).max(BATCH as u32));
         made.then(|| core.alloc_on(node, order, node.marks.min, flags)).flatten()
     })
 }
@@ -101,10 +101,17 @@ pub(crate) fn have_room(core: &Core) {
 fn rounds(core: &Core) -> u32 {
     let counters = || core.nodes.iter().map(|node| &node.counters);
     let in_flight = counters().any(|of| of.nr_writeback.get() > 0 || of.nr_isolated.get() > 0);
-    if cfg!(refolio_loom) { 1 } else if in_flight { 64 } else { 9 }
+    if cfg!(refolio_loom) {
+        1
+    } else if in_flight {
+        64
+    } else {
+        9
+    }
 }
 
-/// Half of the time before the second round; before the others it is twice as long each, up to 6 ms.
+/// Half of the time before the second round; before the others it is twice as long each, up to 6
+/// ms.
 #[doc(alias = "reclaim_throttle")]
 const PAUSE: Duration = Duration::from_micros(25);
 
@@ -226,6 +233,10 @@ fn try_evict(core: &Core, mapping: &Arc<Mapping>, frame: FrameNo) -> bool {
     let Some(identity) = folio.identity().filter(|id| id.mapping == mapping.id) else {
         return false;
     };
+    // Numbers are used again: it may be of another file that has this one's now.
+    if mapping.peek(identity.index).is_none_or(|(there, _)| there != frame) {
+        return false;
+    }
     let state = folio.state.load();
     let busy = state.has(Flag::WRITEBACK) && !broken("evict-ignores-writeback")
         || state.has(Flag::DIRTY) && !broken("evict-drops-dirty");

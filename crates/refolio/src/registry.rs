@@ -28,30 +28,25 @@ impl Mappings {
     }
 
     /// The mapping of a file that is open already, or the one that `make` makes for a new number.
-    /// Either is counted as having one more user.
-    pub fn open(
+    /// Either is counted as having one more user. While `make` looks at the file, no other mapping
+    /// of it exists, whose pages might still be on their way to it.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub fn open<E>(
         &self,
         file: Option<(u64, u64)>,
-        make: impl FnOnce(u32) -> Mapping,
-    ) -> Arc<Mapping> {
+        make: impl FnOnce(u32) -> Result<Mapping, E>,
+    ) -> Result<Arc<Mapping>, E> {
         let mut known = self.0.write();
         let found = file.and_then(|file| known.by_file.get(&file).cloned());
-        let mapping = found.unwrap_or_else(|| {
-            let free = known.by_number.iter().position(Option::is_none);
-            let at = free.unwrap_or(known.by_number.len());
-            let mapping = Arc::new(make(at as u32 + 1));
-            match free {
-                Some(at) => known.by_number[at] = Some(mapping.clone()),
-                None => known.by_number.push(Some(mapping.clone())),
-            }
-            if let Some(file) = file {
-                known.by_file.insert(file, mapping.clone());
-            }
-            mapping
-        });
+        let mapping = match found {
+            Some(mapping) => mapping,
+            None => known.add(file, make)?,
+        };
         // Relaxed: counted under the lock.
         mapping.users.fetch_add(1, crate::sync::Relaxed);
-        mapping
+        Ok(mapping)
     }
 
     /// One user more of a mapping that has some.
@@ -61,25 +56,51 @@ impl Mappings {
         mapping.users.fetch_add(1, crate::sync::Relaxed);
     }
 
-    /// One user less; whether that was the last one. The mapping stays until [`forget`](Self::forget).
+    /// One user less; whether that was the last one. The mapping stays until
+    /// [`forget`](Self::forget).
     pub fn close(&self, mapping: &Mapping) -> bool {
         let _known = self.0.write();
         // Relaxed: counted under the lock.
         mapping.users.fetch_sub(1, crate::sync::Relaxed) == 1
     }
 
-    /// Drops a mapping that has neither users nor pages; whether it was so.
+    /// Drops a mapping that has neither users nor pages; whether it was so. Two threads may have
+    /// closed it one after the other: the second one must not drop its successor.
     pub fn forget(&self, mapping: &Mapping) -> bool {
         let mut known = self.0.write();
         if mapping.users.load(crate::sync::Relaxed) > 0 || mapping.nr_pages.get() > 0 {
             return false;
         }
-        if let Some(slot) = known.by_number.get_mut(mapping.id as usize - 1) {
-            *slot = None;
-        }
+        let slot = known.by_number.get_mut(mapping.id as usize - 1);
+        let is_it = |known: &Arc<Mapping>| std::ptr::eq(&**known, mapping);
+        let Some(slot) = slot.filter(|slot| slot.as_ref().is_some_and(is_it)) else {
+            return false;
+        };
+        *slot = None;
         if let Some(file) = mapping.file {
             known.by_file.remove(&file);
         }
         true
+    }
+}
+
+impl Known {
+    /// A new mapping under the first free number.
+    fn add<E>(
+        &mut self,
+        file: Option<(u64, u64)>,
+        make: impl FnOnce(u32) -> Result<Mapping, E>,
+    ) -> Result<Arc<Mapping>, E> {
+        let free = self.by_number.iter().position(Option::is_none);
+        let at = free.unwrap_or(self.by_number.len());
+        let mapping = Arc::new(make(at as u32 + 1)?);
+        match free {
+            Some(at) => self.by_number[at] = Some(mapping.clone()),
+            None => self.by_number.push(Some(mapping.clone())),
+        }
+        if let Some(file) = file {
+            self.by_file.insert(file, mapping.clone());
+        }
+        Ok(mapping)
     }
 }

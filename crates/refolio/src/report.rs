@@ -71,8 +71,8 @@ pub enum Outcome {
         /// Who.
         holders: Vec<Holder>,
     },
-    /// The target node has no room, and none could be made. Folios of this size and larger ones were
-    /// not tried after it.
+    /// The target node has no room, and none could be made. Folios of this size and larger ones
+    /// were not tried after it.
     NoMemory,
     /// It was freed or truncated before it could be moved: nothing left to do.
     Gone,

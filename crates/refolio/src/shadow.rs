@@ -55,7 +55,8 @@ impl Shadows {
         let Some(oldest) = oldest else { return };
         if let Some(mapping) = oldest.mapping.upgrade() {
             let mut pages = mapping.pages.lock();
-            let still = |found: Entry| found.is_value() && found.payload() == oldest.entry.payload();
+            let still =
+                |found: Entry| found.is_value() && found.payload() == oldest.entry.payload();
             if pages.load(oldest.index.0).is_some_and(still) {
                 pages.erase(oldest.index.0);
             }

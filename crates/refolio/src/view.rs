@@ -7,7 +7,7 @@ use std::panic::Location;
 use crate::cache::Inner;
 use crate::core::Core;
 use crate::error::{Error, Result};
-use crate::holder::{Hold, HolderKind};
+use crate::holder::Hold;
 use crate::migrate::Place;
 use crate::page::Page;
 use crate::passes::{self, Migrate};
@@ -42,8 +42,8 @@ pub enum EntryState {
     },
 }
 
-/// Pages that are used through a table of entries: of a file
-/// ([`File::view`](crate::File::view)), or anonymous ([`Cache::anonymous`](crate::Cache::anonymous)).
+/// Pages that are used through a table of entries: of a file ([`File::view`](crate::File::view)),
+/// or anonymous ([`Cache::anonymous`](crate::Cache::anonymous)).
 ///
 /// Pages are mapped when they are first used. They can be moved at any time; whoever uses one
 /// meanwhile waits for the move (without a reference, so that it does not stand in its way).
@@ -107,8 +107,8 @@ impl View {
         read::from_view(self.core(), &self.table, into, offset)
     }
 
-    /// Writes from byte `offset` of the view on: to the file, or to pages of the view's own if it is
-    /// private. Waits for pins of the pages.
+    /// Writes from byte `offset` of the view on: to the file, or to pages of the view's own if it
+    /// is private. Waits for pins of the pages.
     ///
     /// # Errors
     /// As [`read`](Self::read); [`Error::ReadOnly`] for a shared view of a read-only handle;
@@ -132,7 +132,7 @@ impl View {
         let core = self.core();
         let (folio, mapped) = fault::entry(core, &self.table, page, false)?;
         let held = core.held(folio.frame);
-        let hold = Hold::new(HolderKind::Pin, held, core.name_holders, Location::caller());
+        let hold = Hold::new(held, core.name_holders, Location::caller());
         Ok(Page::new(folio, mapped.page, PAGE_SIZE, hold))
     }
 

@@ -158,17 +158,13 @@ enum Begun<'c> {
 /// From dirty to under writeback.
 #[doc(alias = "folio_clear_dirty_for_io")]
 #[doc(alias = "folio_start_writeback")]
-fn begin<'c>(
-    core: &'c Core,
-    mapping: &Mapping,
-    index: PageIndex,
-    patience: Patience,
-) -> Begun<'c> {
+fn begin<'c>(core: &'c Core, mapping: &Mapping, index: PageIndex, patience: Patience) -> Begun<'c> {
     let resize = match patience {
         Patience::Wait => Some(mapping.resize.read()),
         Patience::Skip => mapping.resize.try_read(),
     };
-    let Some(_resize) = resize else { return Begun::Resizing };
+    let Some(resize) = resize else { return Begun::Resizing };
+    let _resize = (!broken("writeback-skips-resize")).then_some(resize);
     let (folio, base) = match core.lookup(mapping, index) {
         Found::Folio(folio, base) => (folio, base),
         Found::Blocked(obstacle) => return Begun::Blocked(obstacle),
@@ -197,12 +193,13 @@ fn begin<'c>(
     }
     let in_file = mapping.len().saturating_sub(base.offset());
     let len_bytes = in_file.min(u64::from(descriptor.pages()) * PAGE_SIZE as u64) as usize;
+    // The flag first: whoever finds the mark waits for the flag to go.
+    descriptor.state.set(Flag::WRITEBACK);
     {
         let mut slots = mapping.pages.lock();
         slots.clear_mark(base.0, Mark::Dirty);
         slots.set_mark(base.0, Mark::Writeback);
     }
-    descriptor.state.set(Flag::WRITEBACK);
     core.node_of(folio.frame).counters.nr_writeback.add(descriptor.pages());
     cancel_dirty(core, folio.frame);
     drop(lock);
@@ -223,7 +220,11 @@ fn submit(core: &Core, mapping: &Mapping, run: Vec<Page<'_>>) -> Result<u64> {
         pages += u64::from(page.folio.folio().pages());
         end(core, mapping, page, result.is_err());
     }
-    result.map_err(|source| Error::Io { doing: "writing", name: mapping.store().name(), source })?;
+    result.map_err(|source| Error::Io {
+        doing: "writing",
+        name: mapping.store().name(),
+        source,
+    })?;
     core.events.pgwriteback.add(pages as u32);
     Ok(pages)
 }

@@ -1,9 +1,9 @@
 //! `kill -9` at random moments during writes: everything before the last acknowledged `sync` is
 //! there afterwards.
 //!
-//! The test starts itself as a child, which writes records through a cache to a real file, while its
-//! pages move, are evicted and written back in the background, and says on its standard output what
-//! a `sync` has made durable. The parent kills it at a moment of its choice and reads the file
+//! The test starts itself as a child, which writes records through a cache to a real file, while
+//! its pages move, are evicted and written back in the background, and says on its standard output
+//! what a `sync` has made durable. The parent kills it at a moment of its choice and reads the file
 //! through the ordinary file system. (What the kernel had taken is there after the death of a
 //! process; that it survives the loss of power is `fdatasync`'s part, and the store's.)
 //!

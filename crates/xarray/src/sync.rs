@@ -11,15 +11,22 @@ use std as imp;
 
 #[cfg(refolio_loom)]
 pub use checked::{AtomicPtr, AtomicU32, AtomicU64};
+pub use imp::sync::MutexGuard;
 pub use imp::sync::atomic::fence;
 #[cfg(not(refolio_loom))]
 pub use imp::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
-pub use imp::sync::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
+#[cfg(not(refolio_loom))]
+pub use imp::sync::{RwLockReadGuard, RwLockWriteGuard};
+#[cfg(refolio_loom)]
+pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use std::sync::Arc;
 pub use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release};
 
 use std::sync::PoisonError;
 use std::time::Duration;
+
+#[cfg(refolio_loom)]
+mod rwlock;
 
 /// Mutual exclusion over a `T`.
 #[derive(Debug, Default)]
@@ -38,9 +45,11 @@ impl<T> Mutex<T> {
 }
 
 /// Many readers or one writer over a `T`.
+#[cfg(not(refolio_loom))]
 #[derive(Debug, Default)]
 pub struct RwLock<T>(imp::sync::RwLock<T>);
 
+#[cfg(not(refolio_loom))]
 impl<T> RwLock<T> {
     /// A new, unlocked lock.
     pub fn new(value: T) -> Self {

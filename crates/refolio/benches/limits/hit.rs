@@ -84,32 +84,33 @@ pub fn resident(cache: &Cache, bytes: usize, order: u32) -> File {
 }
 
 /// Runs `operation` for a while, with the page and the byte of a random 64 byte line.
+#[inline(always)]
 pub fn random(bytes: usize, mut operation: impl FnMut(u64, usize)) -> Timing {
     let pages = (bytes / PAGE_SIZE) as u64;
     let mut rng = fastrand::Rng::new();
-    let mut some = |count: u64| {
-        for _ in 0..count {
+    let (mut lap, mut done) = (None, 0);
+    loop {
+        for _ in 0..4096 {
             let random = rng.u64(..);
             let line = random as usize % (PAGE_SIZE / 64);
-            operation((random >> 32) * pages >> 32, line * 64);
+            operation(((random >> 32) * pages) >> 32, line * 64);
         }
-    };
-    some(20_000);
-    let (lap, mut done) = (Lap::start(), 0);
-    while lap.elapsed() < SPAN {
-        some(4096);
-        done += 4096;
+        match &lap {
+            // The first ones warm up.
+            None => lap = Some(Lap::start()),
+            Some(lap) if lap.elapsed() < SPAN => done += 4096,
+            Some(_) => break,
+        }
     }
-    lap.stop(done)
+    lap.map(|lap| lap.stop(done + 4096)).expect("begun above")
 }
 
 /// An optimistic read of 64 bytes.
 #[inline(always)]
-pub fn read(file: &File, page: u64, at: usize) {
-    let mut line = [0; 64];
-    let done = file.read_at(&mut line, page * PAGE_SIZE as u64 + at as u64);
+pub fn read(file: &File, line: &mut [u8; 64], page: u64, at: usize) {
+    let done = file.read_at(line, page * PAGE_SIZE as u64 + at as u64);
     assert!(matches!(done, Ok(64)));
-    black_box(&line);
+    black_box(line);
 }
 
 #[inline(always)]
@@ -134,12 +135,13 @@ pub fn rows(plan: Plan) -> Vec<Row> {
     let arena = Arena::new(plan.bytes);
     let (plain, named) = (cache(plan.bytes, false), cache(plan.bytes, true));
     let (plain, named) = (resident(&plain, plan.bytes, 0), resident(&named, plan.bytes, 0));
+    let mut line = [0; 64];
     let reps = noise::repeat(plan.reps, || {
         vec![
             random(plan.bytes, |page, at| {
                 black_box(&arena.load(page as usize * PAGE_SIZE + at));
             }),
-            random(plan.bytes, |page, at| read(&plain, page, at)),
+            random(plan.bytes, |page, at| read(&plain, &mut line, page, at)),
             random(plan.bytes, |page, at| pinned(&plain, page, at)),
             random(plan.bytes, |page, at| pinned(&named, page, at)),
         ]

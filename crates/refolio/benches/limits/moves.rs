@@ -14,7 +14,7 @@ use crate::table::{Must, Row};
 pub fn copy(arena: &mut Arena, copier: Copier, half: usize, unit: usize, total: usize) -> Timing {
     let places = (half / unit) as u64;
     let mut rng = fastrand::Rng::new();
-    let mut place = || ((rng.u64(..) >> 32) * places >> 32) as usize * unit;
+    let mut place = || (((rng.u64(..) >> 32) * places) >> 32) as usize * unit;
     let lap = Lap::start();
     for _ in 0..total / unit {
         arena.copy(copier, place(), half + place(), unit);

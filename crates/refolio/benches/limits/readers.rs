@@ -31,7 +31,9 @@ fn beside(file: &File, mut other: impl FnMut() + Send) -> Timing {
         });
         let reader = scope.spawn(|| {
             noise::stay_on(1);
-            let timing = hit::random(file.len() as usize, |page, at| hit::read(file, page, at));
+            let mut line = [0; 64];
+            let bytes = file.len() as usize;
+            let timing = hit::random(bytes, |page, at| hit::read(file, &mut line, page, at));
             done.store(true, Ordering::Relaxed);
             timing
         });
@@ -71,7 +73,8 @@ pub fn rows(plan: Plan) -> Vec<Row> {
     let reps = noise::repeat(plan.reps, || {
         let copying = beside(file, copier(&mut arena, memcpy, plan.bytes));
         let moving = beside(file, &mut mover);
-        let resting = hit::random(plan.bytes, |page, at| hit::read(file, page, at));
+        let mut line = [0; 64];
+        let resting = hit::random(plan.bytes, |page, at| hit::read(file, &mut line, page, at));
         vec![copying, moving, resting]
     });
     hit::verify(file);

@@ -70,7 +70,7 @@ pub fn rows(_plan: Plan) -> Vec<Row> {
     assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
     let kib = String::from_utf8_lossy(&child.stdout);
     let peak = kib.trim().parse::<f64>().expect("a number") / 1024.0;
-    let nodes = (NODES * NODE >> 20) as f64;
+    let nodes = ((NODES * NODE) >> 20) as f64;
     let most = nodes * 1.05 + 32.0;
     vec![Row {
         what: format!("peak of a process that streams {} MiB", FILE >> 20),

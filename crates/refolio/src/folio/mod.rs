@@ -14,6 +14,7 @@
 
 pub(crate) mod state;
 
+use crate::frame::vec_with_room;
 use crate::sync::{Acquire, AtomicU32, AtomicU64, Relaxed, Release, broken};
 use crate::units::{FrameNo, PageIndex, pages};
 use crate::wait::Waits;
@@ -58,8 +59,8 @@ impl Folio {
         }
     }
 
-    // Relaxed, where nothing else is said: the word's transitions publish these fields (see the head
-    // of the file).
+    // Relaxed, where nothing else is said: the word's transitions publish these fields (see the
+    // head of the file).
 
     /// Whether this is the folio of `mapping` that begins at `index`.
     #[inline]
@@ -69,6 +70,14 @@ impl Folio {
         // earlier life's file is not seen any more follows from the word: its clearing came before
         // the Release of a transition that the caller's own one reads from or after.)
         self.mapping.load(Acquire) == mapping && self.index.load(Relaxed) == index.0
+    }
+
+    /// Which page of this folio of `mapping` has this index, if one has.
+    #[inline]
+    pub fn page_of(&self, mapping: u32, index: PageIndex) -> Option<u32> {
+        let page = index.0.wrapping_sub(self.index.load(Relaxed));
+        let is_in = self.mapping.load(Relaxed) == mapping && page < u64::from(self.pages());
+        is_in.then_some(page as u32)
     }
 
     /// The file and the index; None for anonymous folios, and for those taken out of their file.
@@ -88,13 +97,16 @@ impl Folio {
 
     /// The folio is of no file any more.
     pub fn clear_identity(&self) {
-        self.mapping.store(NO_MAPPING, Relaxed);
+        // Release: whoever sees this in `is` looks again, and finds the slot without the folio.
+        self.mapping.store(NO_MAPPING, Release);
     }
 
+    #[inline]
     pub fn order(&self) -> u32 {
         self.order.load(Relaxed)
     }
 
+    #[inline]
     pub fn pages(&self) -> u32 {
         pages(self.order())
     }
@@ -158,8 +170,7 @@ pub(crate) struct Folios {
 impl Folios {
     /// Descriptors for `frames` free frames; None when there is no memory for them.
     pub fn new(frames: usize) -> Option<Self> {
-        let mut folios = Vec::new();
-        folios.try_reserve_exact(frames).ok()?;
+        let mut folios = vec_with_room(frames)?;
         folios.extend((0..frames).map(|_| Folio::free()));
         Some(Self { folios, waits: Waits::new() })
     }

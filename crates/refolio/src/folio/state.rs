@@ -10,7 +10,8 @@
 //!
 //! **References.** 0 = frozen, or free. n = that many holders, each of which counts one: the page
 //! cache (one per page of the folio), each present table entry, each pin, whoever isolated the
-//! folio, private data. [`MAX_REFERENCES`] is never reached by counting: [`State::try_get`] refuses.
+//! folio, private data. [`MAX_REFERENCES`] is never reached by counting: [`State::try_get`]
+//! refuses.
 //!
 //! **Version.** Grows whenever the bytes or the identity may change: when the folio is frozen, taken
 //! out of its file, or allocated. It is never reset, not even when the frame is freed, so a reader
@@ -32,6 +33,8 @@
 //! | `PRIVATE` | the write guard, under the folio lock | carries the embedder's word, which holds a reference |
 //! | `POISONED` | the write guard, under the folio lock | the bytes are not to be trusted, moved or written back |
 //! | `GUARDED` | the write guard, under the folio lock | the lock is in the embedder's hands, for as long as it likes |
+
+use std::hint::cold_path;
 
 use crate::sync::{Acquire, AtomicU64, Relaxed, Release, broken, fence};
 
@@ -106,8 +109,10 @@ impl Snapshot {
     /// bytes are valid, and they are to be trusted. One mask, since every read asks it.
     #[inline]
     pub fn is_readable(self) -> bool {
-        self.0 & REFERENCES != 0
-            && self.0 & (Flag::UPTODATE.0 | Flag::POISONED.0) == Flag::UPTODATE.0
+        // At least one reference, UPTODATE, not POISONED: the numbers from UPTODATE + 1 on.
+        const { assert!(Flag::POISONED.0 > Flag::UPTODATE.0 && Flag::UPTODATE.0 > REFERENCES) };
+        let word = self.0 & (Flag::POISONED.0 | Flag::UPTODATE.0 | REFERENCES);
+        word.wrapping_sub(Flag::UPTODATE.0 + 1) < REFERENCES
     }
 
     /// The names of the flags that are set, in the order of the table above.
@@ -174,11 +179,16 @@ impl State {
         if broken("read-skips-version") {
             return true;
         }
-        // Acquire (fence): the relaxed reads of the bytes come before the load below. Whoever read a
-        // byte stored after a change of version sees that change, since its maker put a Release
+        // Acquire (fence): the relaxed reads of the bytes come before the load below. Whoever read
+        // a byte stored after a change of version sees that change, since its maker put a Release
         // fence between the change and its stores.
         fence(Acquire);
-        Snapshot(self.0.load(Relaxed)).version() == before.version()
+        let now = Snapshot(self.0.load(Relaxed));
+        if now == before {
+            return true; // As a rule not even a flag has changed.
+        }
+        cold_path();
+        now.version() == before.version()
     }
 
     /// Takes a free frame into use, with one reference and the folio lock, for its first owner.
@@ -188,7 +198,9 @@ impl State {
         // owner. A RMW, because a reader that is late may still set REFERENCED or WAITERS on it.
         self.update(Relaxed, |word| {
             debug_assert_eq!(word & REFERENCES, 0, "a free frame has no references");
-            Some((word & Flag::WAITERS.0 | word & !(VERSION_ONE - 1)).wrapping_add(VERSION_ONE) | flags | 1)
+            let kept = word & Flag::WAITERS.0 | word & !(VERSION_ONE - 1);
+            let grown = if broken("truncate-keeps-version") { 0 } else { VERSION_ONE };
+            Some(kept.wrapping_add(grown) | flags | 1)
         });
         // Release (fence): see `is_unchanged`.
         if !broken("claim-without-fence") {
@@ -219,6 +231,32 @@ impl State {
         }
     }
 
+    /// One more reference to a folio that can be read, and of which `is_it` says that it is the one
+    /// that is meant; the word as it was before. None where that takes longer.
+    ///
+    /// Unlike [`try_get`](Self::try_get) it never has a reference to another folio than that: the
+    /// exchange succeeds only if the version has stood still since before `is_it` looked.
+    #[inline]
+    pub fn try_get_readable(&self, is_it: impl Fn() -> bool) -> Option<Snapshot> {
+        loop {
+            let before = self.load();
+            if !before.is_readable() || before.0 & REFERENCES == REFERENCES || !is_it() {
+                return None;
+            }
+            // Acquire (fence): what `is_it` read comes before the exchange, as in `is_unchanged`.
+            fence(Acquire);
+            if broken("get-skips-version") {
+                self.0.fetch_add(1, Acquire);
+                return Some(before);
+            }
+            // Acquire: as `try_get`.
+            match self.0.compare_exchange_weak(before.0, before.0 + 1, Acquire, Relaxed) {
+                Ok(_) => return Some(before),
+                Err(_) => crate::sync::spin(),
+            }
+        }
+    }
+
     /// `count` more references, for somebody who holds one already (so that it is not frozen).
     #[doc(alias = "folio_ref_add")]
     pub fn get_more(&self, count: u32) {
@@ -228,14 +266,8 @@ impl State {
         debug_assert!((before & REFERENCES) + u64::from(count) <= REFERENCES);
     }
 
-    /// Gives one reference back.
-    #[doc(alias = "folio_put")]
-    #[inline]
-    pub fn put(&self) -> Put {
-        self.put_many(1)
-    }
-
     /// Gives `count` references back.
+    #[doc(alias = "folio_put")]
     #[doc(alias = "folio_put_refs")]
     #[inline]
     pub fn put_many(&self, count: u32) -> Put {
@@ -244,7 +276,8 @@ impl State {
         let before = self.0.fetch_sub(u64::from(count), order);
         debug_assert!(before & REFERENCES >= u64::from(count), "a reference was put twice");
         if before & REFERENCES == u64::from(count) {
-            // Acquire (fence): the last one sees what all the others did, before the frame is freed.
+            // Acquire (fence): the last one sees what all the others did, before the frame is
+            // freed.
             fence(Acquire);
             return Put::Last;
         }
@@ -330,8 +363,8 @@ impl State {
         self.0.fetch_or(Flag::UPTODATE.0, order);
     }
 
-    /// Sets a flag; whether it was set before. Relaxed: flags other than LOCKED and UPTODATE publish
-    /// nothing; they change under the folio lock, or are hints.
+    /// Sets a flag; whether it was set before. Relaxed: flags other than LOCKED and UPTODATE
+    /// publish nothing; they change under the folio lock, or are hints.
     pub fn set(&self, flag: Flag) -> bool {
         self.0.fetch_or(flag.0, Relaxed) & flag.0 != 0
     }
@@ -397,11 +430,7 @@ impl State {
         self.0.load(Relaxed)
     }
 
-    fn update(
-        &self,
-        success: crate::sync::Ordering,
-        change: impl Fn(u64) -> Option<u64>,
-    ) -> bool {
+    fn update(&self, success: crate::sync::Ordering, change: impl Fn(u64) -> Option<u64>) -> bool {
         let mut word = self.first_look();
         while let Some(next) = change(word) {
             match self.0.compare_exchange_weak(word, next, success, Relaxed) {

@@ -114,6 +114,7 @@ impl Arena {
     ///
     /// # Safety
     /// Nothing writes them while the slice lives.
+    #[inline]
     pub unsafe fn bytes(&self, at: usize, len: usize) -> &[u8] {
         // SAFETY: mapped while `self` lives (invariants), initialised (the kernel's zeros at
         // least), and not written, as the caller promises. Atomic loads may go on beside it.
@@ -154,10 +155,21 @@ impl Arena {
         unsafe { Ok(madvise(self.at(start, len).cast(), len, Advice::LinuxDontNeed)?) }
     }
 
+    /// # Panics
+    /// If these bytes are not all inside.
+    #[inline(never)]
+    fn check(&self, at: usize, len: usize) {
+        assert!(len <= self.len && at <= self.len - len, "outside of the frames");
+    }
+
     /// The address of `len` bytes from `at` on.
     #[inline]
     fn at(&self, at: usize, len: usize) -> *mut u8 {
-        assert!(len <= self.len && at <= self.len - len, "outside of the frames");
+        // Within one page, of which there are whole ones only, it takes but one comparison.
+        let in_page = len <= PAGE_SIZE - at % PAGE_SIZE && at < self.len;
+        if !in_page {
+            self.check(at, len);
+        }
         // SAFETY: within the mapping (invariants).
         unsafe { self.base.add(at) }
     }

@@ -21,6 +21,7 @@ mod arena;
 mod arena;
 mod fill;
 mod reserve;
+mod room;
 #[cfg(test)]
 mod tests;
 #[cfg(any(test, refolio_loom, not(target_arch = "x86_64"), miri))]
@@ -31,6 +32,7 @@ mod x86_64;
 pub use fill::FillBuf;
 pub(crate) use reserve::Run;
 pub use reserve::{Backing, HugeBacking, HugePages, NumaBacking, ReserveError};
+pub(crate) use room::vec_with_room;
 
 use crate::units::{FrameNo, PAGE_SIZE};
 use arena::Arena;
@@ -99,6 +101,7 @@ impl Frames {
     /// Nothing writes these bytes while the slice lives: the caller holds a reference (rule 1) or
     /// the folio is under writeback.
     #[allow(unsafe_code)] // The promise of the room above, handed on.
+    #[inline]
     pub unsafe fn bytes(&self, frame: FrameNo, len: usize) -> &[u8] {
         // SAFETY: the caller's promise.
         unsafe { self.arena.bytes(byte(frame), len) }

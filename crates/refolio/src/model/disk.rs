@@ -1,12 +1,13 @@
-//! The store of a model. It is no place for threads to meet: what is searched are the meetings in
-//! the cache.
+//! The store of a model. Threads do not meet in it: what is searched are the meetings in the cache.
+//! But each call comes after those before it, as with a system call or a lock.
 
 use std::io::{self, IoSlice};
 
 use crate::frame::FillBuf;
 use crate::store::Store;
-use crate::sync::plain::{AtomicBool, Mutex};
-use crate::sync::{Arc, Relaxed};
+use crate::sync::plain::{AtomicBool, Mutex, MutexGuard};
+use crate::sync::{Arc, Ordering, Relaxed};
+use crate::units::{PAGE_SIZE, PageIndex};
 
 /// Bytes in memory, which can refuse to be written. Clones share them.
 #[derive(Clone, Default)]
@@ -26,7 +27,22 @@ impl Disk {
     }
 
     pub fn bytes(&self) -> Vec<u8> {
-        self.0.bytes.lock().unwrap().clone()
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
+        loom::sync::atomic::fence(Ordering::SeqCst);
+        self.0.bytes.lock().unwrap()
+    }
+
+    /// What it holds for page `index`, as the cache takes it.
+    pub fn page(&self, index: u64) -> [u8; PAGE_SIZE] {
+        let mut page = [0; PAGE_SIZE];
+        let bytes = self.bytes();
+        let rest = bytes.get(PageIndex(index).offset() as usize..).unwrap_or_default();
+        let len = rest.len().min(PAGE_SIZE);
+        page[..len].copy_from_slice(&rest[..len]);
+        page
     }
 
     /// From now on each write fails, or none.
@@ -55,7 +71,7 @@ impl Store for Disk {
         }
         let from = bufs.iter().flat_map(|buf| buf.iter().copied()).collect::<Vec<_>>();
         let (start, end) = (offset as usize, offset as usize + from.len());
-        let mut bytes = self.0.bytes.lock().unwrap();
+        let mut bytes = self.lock();
         let len = bytes.len().max(end);
         bytes.resize(len, 0);
         bytes[start..end].copy_from_slice(&from);
@@ -67,7 +83,7 @@ impl Store for Disk {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.bytes.lock().unwrap().resize(len as usize, 0);
+        self.lock().resize(len as usize, 0);
         Ok(())
     }
 }

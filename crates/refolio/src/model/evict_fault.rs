@@ -7,10 +7,7 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["evicted", "not evicted", "slept"],
-    protections: &[
-        ("entry-skips-recheck", ""),
-        ("evict-skips-unmap", ""),
-    ],
+    protections: &[("entry-skips-recheck", ""), ("evict-skips-unmap", "")],
     scenes: &[meeting],
 };
 
@@ -25,8 +22,15 @@ fn misses() {
 }
 
 fn meeting() {
-    let world = World::new(2, 1);
+    let world = World::new(2, 2);
     world.fault(&[first(0)]);
-    meet(&world, |world| _ = world.evict(0), |world| _ = world.fault(&[first(0)]));
-    world.check_at_rest(&[full(first(0))]);
+    meet(&world, evict_and_reuse, |world| _ = world.fault(&[first(0)]));
+    world.check_at_rest(&[full(first(0)), full(first(1))]);
+}
+
+/// The frame that page 0 leaves is taken for page 1 at once.
+fn evict_and_reuse(world: &World) {
+    if world.evict(0) {
+        drop(world.page(1));
+    }
 }

@@ -6,10 +6,8 @@ use super::world::{World, first, full, meet};
 const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
-    outcomes: &["evicted", "not evicted", "nothing to evict", "slept"],
-    protections: &[
-        ("freeze-without-count", ""),
-    ],
+    outcomes: &["evicted", "not evicted", "nothing to evict"],
+    protections: &[("freeze-without-count", "")],
     scenes: &[meeting],
 };
 
@@ -25,8 +23,12 @@ fn misses() {
 
 fn meeting() {
     let world = World::new(2, 1);
-    meet(&world, |world| _ = world.evict(0), |world| {
-        world.check_pinned(&world.page(0).unwrap(), 0, &[first(0)]);
-    });
+    meet(
+        &world,
+        |world| _ = world.evict(0),
+        |world| {
+            world.check_pinned(&world.page(0).unwrap(), 0, &[first(0)]);
+        },
+    );
     world.check_at_rest(&[full(first(0))]);
 }

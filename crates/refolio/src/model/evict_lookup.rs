@@ -1,5 +1,5 @@
-//! evict × lookup: a frozen folio gives no reference, a referenced one does not freeze, and one that was
-//! evicted is not the page any more.
+//! evict × lookup: a frozen folio gives no reference, a referenced one does not freeze, and one
+//! that was evicted is not the page any more.
 
 use super::search::Model;
 use super::world::{World, first, full, meet};

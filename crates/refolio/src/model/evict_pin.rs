@@ -1,5 +1,5 @@
-//! evict × pin: while a page is pinned the freeze fails; and whoever gets the frame afterwards comes
-//! after whoever held it.
+//! evict × pin: while a page is pinned the freeze fails; and whoever gets the frame afterwards
+//! comes after whoever held it.
 
 use super::search::Model;
 use super::world::{World, first, full, meet};
@@ -8,11 +8,7 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["evicted", "not evicted", "slept"],
-    protections: &[
-        ("freeze-without-count", ""),
-        ("put-relaxed", "Causality"),
-        ("freeze-relaxed", "Causality"),
-    ],
+    protections: &[("freeze-without-count", ""), ("put-relaxed", "Causality")],
     scenes: &[meeting],
 };
 

@@ -7,10 +7,7 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["evicted", "read", "read again", "not read"],
-    protections: &[
-        ("read-skips-version", ""),
-        ("read-skips-identity", ""),
-    ],
+    protections: &[("read-skips-version", ""), ("read-skips-identity", "")],
     scenes: &[meeting],
 };
 

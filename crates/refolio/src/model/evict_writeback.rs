@@ -1,5 +1,5 @@
-//! evict × writeback: a page that is on its way to the store stays, so that it can be made dirty again
-//! if it does not get there.
+//! evict × writeback: a page that is on its way to the store stays, so that it can be made dirty
+//! again if it does not get there.
 
 use super::search::Model;
 use super::world::{World, full, meet};
@@ -8,9 +8,7 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["evicted", "not evicted", "written", "not written", "slept"],
-    protections: &[
-        ("evict-ignores-writeback", ""),
-    ],
+    protections: &[("evict-ignores-writeback", "")],
     scenes: &[meeting, failing],
 };
 

@@ -1,5 +1,5 @@
-//! migrate × fault: a migration entry is waited for, without a reference; an entry that is looked at
-//! twice is believed.
+//! migrate × fault: a migration entry is waited for, without a reference; an entry that is looked
+//! at twice is believed.
 
 use super::search::Model;
 use super::world::{World, first, full, meet};

@@ -1,5 +1,5 @@
-//! migrate × pin: while a page is pinned the freeze fails; and whoever gets the frame after the move
-//! comes after whoever held it.
+//! migrate × pin: while a page is pinned the freeze fails; and whoever gets the frame after the
+//! move comes after whoever held it.
 
 use super::search::Model;
 use super::world::{World, first, full, meet};
@@ -13,7 +13,7 @@ const MODEL: Model = Model {
         ("put-relaxed", "Causality"),
         ("freeze-relaxed", "Causality"),
     ],
-    scenes: &[meeting],
+    scenes: &[alone, reused],
 };
 
 #[test]
@@ -26,7 +26,20 @@ fn misses() {
     MODEL.misses();
 }
 
-fn meeting() {
+fn alone() {
+    let world = World::new(2, 1);
+    world.load(0);
+    meet(
+        &world,
+        |world| _ = world.migrate(0, 1),
+        |world| {
+            world.check_pinned(&world.page(0).unwrap(), 0, &[first(0)]);
+        },
+    );
+    world.check_at_rest(&[full(first(0))]);
+}
+
+fn reused() {
     let world = World::new(2, 2);
     world.load(0);
     meet(&world, migrate_and_reuse, |world| {

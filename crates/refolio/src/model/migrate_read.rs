@@ -1,9 +1,9 @@
-//! migrate × read: an optimistic reader sees by the version that the page went, or that the frame it
-//! left is another page's by now.
-//! 
+//! migrate × read: an optimistic reader sees by the version that the page went, or that the frame
+//! it left is another page's by now.
+//!
 //! The move is searched in two halves: up to the copy, taken back; and from the switch on, with the
-//! frame that is left in use again at once. A reader that spans both sees no more than one that begins
-//! with the second half: what the first one changes of the word, it does not look at.
+//! frame that is left in use again at once. A reader that spans both sees no more than one that
+//! begins with the second half: what the first one changes of the word, it does not look at.
 
 use super::search::Model;
 use super::world::{World, first, full};
@@ -12,10 +12,7 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["read", "read again", "not read"],
-    protections: &[
-        ("read-skips-version", "page"),
-        ("claim-without-fence", "page"),
-    ],
+    protections: &[("read-skips-version", "page")],
     scenes: &[until_copied, from_the_switch_on],
 };
 

@@ -1,5 +1,5 @@
-//! migrate × write: the folio lock. Whoever gets it looks whether the folio still is the page; so no
-//! write goes to the folio that the page has left.
+//! migrate × write: the folio lock. Whoever gets it looks whether the folio still is the page; so
+//! no write goes to the folio that the page has left.
 
 use super::search::Model;
 use super::world::{World, full, meet};
@@ -8,10 +8,7 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["moved", "again: references", "again: locked", "again: isolated", "slept"],
-    protections: &[
-        ("write-skips-recheck", ""),
-        ("migrate-skips-lock", ""),
-    ],
+    protections: &[("migrate-skips-lock", "")],
     scenes: &[meeting],
 };
 

@@ -7,10 +7,16 @@ use super::world::{World, full, meet};
 const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
-    outcomes: &["moved", "again: references", "again: locked", "again: writeback", "slept", "written", "not written"],
-    protections: &[
-        ("migrate-ignores-writeback", ""),
+    outcomes: &[
+        "moved",
+        "again: references",
+        "again: locked",
+        "again: writeback",
+        "slept",
+        "written",
+        "not written",
     ],
+    protections: &[("migrate-ignores-writeback", "")],
     scenes: &[meeting, failing],
 };
 

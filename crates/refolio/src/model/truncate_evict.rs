@@ -7,10 +7,7 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["evicted", "not evicted", "nothing to evict", "slept"],
-    protections: &[
-        ("evict-skips-lock", ""),
-        ("truncate-skips-recheck", ""),
-    ],
+    protections: &[("evict-skips-lock", "")],
     scenes: &[meeting],
 };
 

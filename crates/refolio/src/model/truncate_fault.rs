@@ -1,21 +1,19 @@
-//! truncate × fault: under the folio lock a fault looks whether the page is still in the file, so that
-//! no entry is left for a page that is not.
+//! truncate × fault: under the folio lock a fault looks whether the page is still in the file, so
+//! that no entry is left for a page that is not.
 
 use super::search::Model;
-use super::world::{World, meet};
+use super::world::{World, first, full, meet, value_of};
 use crate::error::Error;
-use crate::fault;
 use crate::sync::reached;
 use crate::units::Vpn;
+use crate::{fault, truncate};
 
 const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["mapped", "no such page", "slept"],
-    protections: &[
-        ("fault-skips-recheck", ""),
-    ],
-    scenes: &[meeting],
+    protections: &[("fault-skips-recheck", "")],
+    scenes: &[cut_off, punched],
 };
 
 #[test]
@@ -28,7 +26,22 @@ fn misses() {
     MODEL.misses();
 }
 
-fn meeting() {
+fn punched() {
+    let world = World::new(2, 1);
+    world.load(0);
+    meet(
+        &world,
+        |world| truncate::punch(&world.core, &world.mapping, 0..1).unwrap(),
+        |world| {
+            let (pin, _) = fault::entry(&world.core, &world.table, Vpn(0), false).unwrap();
+            value_of(pin.bytes(), &[first(0), 0]);
+            reached("mapped");
+        },
+    );
+    world.check_at_rest(&[full(0)]);
+}
+
+fn cut_off() {
     let world = World::new(2, 1);
     world.load(0);
     meet(

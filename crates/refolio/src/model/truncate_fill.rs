@@ -1,5 +1,5 @@
-//! truncate × fill: under the i_pages lock a fill looks whether the page is still in the file; what was
-//! put there before is waited for, and taken out.
+//! truncate × fill: under the i_pages lock a fill looks whether the page is still in the file; what
+//! was put there before is waited for, and taken out.
 
 use super::search::Model;
 use super::world::{World, meet};
@@ -9,9 +9,7 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["filled", "no such page", "slept"],
-    protections: &[
-        ("fill-beyond-the-end", ""),
-    ],
+    protections: &[("fill-beyond-the-end", "")],
     scenes: &[meeting],
 };
 

@@ -1,5 +1,5 @@
-//! truncate × lookup: the identity. A folio that is found may be taken out of its file at any moment,
-//! but is not another page.
+//! truncate × lookup: the identity. A folio that is found may be taken out of its file at any
+//! moment, but is not another page.
 
 use super::search::Model;
 use super::world::{World, first, full, meet, value_of};
@@ -8,9 +8,7 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["found here", "stale", "frozen", "nothing"],
-    protections: &[
-        ("lookup-skips-recheck", "a strange page"),
-    ],
+    protections: &[("lookup-skips-recheck", "a strange page")],
     scenes: &[meeting],
 };
 

@@ -1,5 +1,5 @@
-//! truncate × pin: whoever has a pin is left with an orphan, whose bytes stand still, and whose frame
-//! is free when the pin is gone.
+//! truncate × pin: whoever has a pin is left with an orphan, whose bytes stand still, and whose
+//! frame is free when the pin is gone.
 
 use super::search::Model;
 use super::world::{World, first, meet, value_of};
@@ -8,11 +8,8 @@ use crate::sync::reached;
 const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
-    outcomes: &["pinned", "orphaned", "no such page", "slept"],
-    protections: &[
-        ("truncate-takes-the-pins-reference", ""),
-        ("put-relaxed", ""),
-    ],
+    outcomes: &["pinned", "orphaned", "no such page"],
+    protections: &[("truncate-takes-the-pins-reference", ""), ("put-relaxed", "")],
     scenes: &[meeting],
 };
 

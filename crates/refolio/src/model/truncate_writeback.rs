@@ -1,5 +1,5 @@
-//! truncate × writeback: truncation waits for what is on its way to the store, so that no write makes
-//! the store longer again.
+//! truncate × writeback: truncation waits for what is on its way to the store, so that no write
+//! makes the store longer again.
 
 use super::search::Model;
 use super::world::{World, meet};
@@ -8,9 +8,7 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["written", "slept"],
-    protections: &[
-        ("truncate-ignores-writeback", ""),
-    ],
+    protections: &[("truncate-skips-wait", ""), ("writeback-skips-resize", "")],
     scenes: &[one, two_in_a_run],
 };
 

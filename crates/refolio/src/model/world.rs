@@ -61,7 +61,8 @@ impl World {
         let disk = Disk::new((0..pages).flat_map(|index| full(first(index))).collect());
         let len = pages * PAGE_SIZE as u64;
         let store = Arc::new(disk.clone());
-        let mapping = core.mappings.open(None, |id| Mapping::new(id, store, len, 0, None));
+        let new = |id| Ok::<_, std::convert::Infallible>(Mapping::new(id, store, len, 0, None));
+        let Ok(mapping) = core.mappings.open(None, new);
         let (file, first, sharing) = (mapping.clone(), PageIndex(0), Sharing::Shared);
         let backing = Backing::File { mapping: file, first, sharing, writable: true };
         let table = Arc::new(Table::new(1, backing).unwrap());
@@ -227,14 +228,16 @@ impl World {
     /// everything adds up.
     pub fn check_at_rest(&self, pages: &[[u8; PAGE_SIZE]]) {
         let core = &self.core;
-        assert_eq!(self.mapping.len(), PageIndex(pages.len() as u64).offset(), "length");
-        assert_eq!(self.disk.bytes().len() as u64, self.mapping.len(), "length of the store");
+        let len = self.mapping.len();
+        assert_eq!(len, PageIndex(pages.len() as u64).offset(), "length");
+        assert_eq!(self.mapping.stored(), self.disk.bytes().len() as u64, "what is stored");
+        assert!(self.mapping.stored() <= len, "the store goes on behind the end of the file");
         let mut used = vec![0; core.nodes.len()];
         let mut dirty = vec![0; core.nodes.len()];
         for (index, page) in (0..).zip(pages) {
-            let stored = &self.disk.bytes()[PageIndex(index).offset() as usize..][..PAGE_SIZE];
+            let stored = self.disk.page(index);
             let Some(frame) = self.frame(index) else {
-                assert_eq!(stored, page, "page {index} in the store");
+                assert_eq!(stored, *page, "page {index} in the store");
                 continue;
             };
             let node = core.node_of(frame).id.0 as usize;
@@ -242,7 +245,7 @@ impl World {
             if self.check_page(index, frame, page) {
                 dirty[node] += 1;
             } else {
-                assert_eq!(stored, page, "page {index} in the store, clean in the cache");
+                assert_eq!(stored, *page, "page {index} in the store, clean in the cache");
             }
         }
         let beyond = self.mapping.pages.lock().next(pages.len() as u64);

@@ -7,11 +7,7 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["slept", "evicted", "not evicted"],
-    protections: &[
-        ("evict-drops-dirty", ""),
-        ("write-skips-recheck", ""),
-        ("evict-skips-lock", ""),
-    ],
+    protections: &[("evict-drops-dirty", ""), ("evict-skips-lock", "")],
     scenes: &[meeting],
 };
 

@@ -1,5 +1,5 @@
-//! write × fill: the i_pages lock lets one of them put the page in its slot; the folio lock lets the
-//! write come after the bytes.
+//! write × fill: the i_pages lock lets one of them put the page in its slot; the folio lock lets
+//! the write come after the bytes.
 
 use super::search::Model;
 use super::world::{World, first, full, meet};
@@ -9,9 +9,7 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["slept"],
-    protections: &[
-        ("insert-skips-look", ""),
-    ],
+    protections: &[("insert-skips-look", "")],
     scenes: &[whole, in_part],
 };
 
@@ -27,9 +25,13 @@ fn misses() {
 
 fn whole() {
     let world = World::new(2, 1);
-    meet(&world, |world| world.write(0, 2), |world| {
-        world.check_pinned(&world.page(0).unwrap(), 0, &[first(0), 2]);
-    });
+    meet(
+        &world,
+        |world| world.write(0, 2),
+        |world| {
+            world.check_pinned(&world.page(0).unwrap(), 0, &[first(0), 2]);
+        },
+    );
     world.check_at_rest(&[full(2)]);
 }
 

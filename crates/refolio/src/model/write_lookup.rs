@@ -1,5 +1,5 @@
-//! write × lookup: no reference can be had while the folio is frozen, and the freeze fails while there
-//! is one.
+//! write × lookup: no reference can be had while the folio is frozen, and the freeze fails while
+//! there is one.
 
 use super::search::Model;
 use super::world::{World, first, full, meet};
@@ -8,10 +8,7 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["found here", "frozen", "slept"],
-    protections: &[
-        ("get-from-frozen", ""),
-        ("freeze-without-count", ""),
-    ],
+    protections: &[("get-from-frozen", ""), ("freeze-without-count", "")],
     scenes: &[meeting],
 };
 
@@ -28,9 +25,13 @@ fn misses() {
 fn meeting() {
     let world = World::new(2, 1);
     world.load(0);
-    meet(&world, |world| world.write(0, 2), |world| {
-        let Some(pin) = world.lookup(0) else { return };
-        world.check_pinned(&pin, 0, &[first(0), 2]);
-    });
+    meet(
+        &world,
+        |world| world.write(0, 2),
+        |world| {
+            let Some(pin) = world.lookup(0) else { return };
+            world.check_pinned(&pin, 0, &[first(0), 2]);
+        },
+    );
     world.check_at_rest(&[full(2)]);
 }

@@ -30,8 +30,12 @@ fn misses() {
 fn meeting() {
     let world = World::new(2, 1);
     world.load(0);
-    meet(&world, |world| world.write(0, 2), |world| {
-        world.check_pinned(&world.page(0).unwrap(), 0, &[first(0), 2]);
-    });
+    meet(
+        &world,
+        |world| world.write(0, 2),
+        |world| {
+            world.check_pinned(&world.page(0).unwrap(), 0, &[first(0), 2]);
+        },
+    );
     world.check_at_rest(&[full(2)]);
 }

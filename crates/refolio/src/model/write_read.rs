@@ -28,10 +28,14 @@ fn misses() {
 fn meeting() {
     let world = World::new(2, 1);
     world.load(0);
-    meet(&world, |world| world.write(0, 2), |world| {
-        let before = world.peek(0, &[first(0), 2]);
-        let after = world.peek(0, &[first(0), 2]);
-        assert!(before != Some(2) || after != Some(first(0)), "a write was there and went");
-    });
+    meet(
+        &world,
+        |world| world.write(0, 2),
+        |world| {
+            let before = world.peek(0, &[first(0), 2]);
+            let after = world.peek(0, &[first(0), 2]);
+            assert!(before != Some(2) || after != Some(first(0)), "a write was there and went");
+        },
+    );
     world.check_at_rest(&[full(2)]);
 }

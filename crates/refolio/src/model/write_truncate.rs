@@ -5,7 +5,7 @@ use super::search::Model;
 use super::world::{World, first, full, meet};
 use crate::error::Error;
 use crate::sync::reached;
-use crate::units::Vpn;
+use crate::units::{PageIndex, Vpn};
 use crate::write;
 
 const MODEL: Model = Model {
@@ -14,9 +14,10 @@ const MODEL: Model = Model {
     outcomes: &["slept", "first", "second", "no such page"],
     protections: &[
         ("truncate-skips-lock", ""),
-        ("truncate-skips-recheck", ""),
+        ("write-skips-recheck", ""),
+        ("write-skips-entry-recheck", ""),
     ],
-    scenes: &[through_the_file, through_the_view],
+    scenes: &[through_the_file, through_the_view, by_a_guard],
 };
 
 #[test]
@@ -49,6 +50,25 @@ fn through_the_view() {
         &world,
         |world| match write::in_view_page(&world.core, &world.table, Vpn(0), 0, &full(2)) {
             Ok(()) => reached("first"),
+            Err(Error::OutOfRange { .. }) => reached("no such page"),
+            Err(error) => panic!("{error}"),
+        },
+        |world| world.resize(0),
+    );
+    world.check_at_rest(&[]);
+}
+
+fn by_a_guard() {
+    let world = World::new(2, 1);
+    world.load(0);
+    meet(
+        &world,
+        |world| match write::file_page(&world.core, &world.mapping, PageIndex(0)) {
+            Ok((page, _)) => {
+                page.write(0, &full(2));
+                page.dirty(Some(&world.mapping));
+                reached("first");
+            }
             Err(Error::OutOfRange { .. }) => reached("no such page"),
             Err(error) => panic!("{error}"),
         },

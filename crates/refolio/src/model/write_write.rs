@@ -8,9 +8,7 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["slept"],
-    protections: &[
-        ("write-skips-lock", ""),
-    ],
+    protections: &[("write-skips-lock", "")],
     scenes: &[meeting],
 };
 

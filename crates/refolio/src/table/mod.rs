@@ -11,8 +11,8 @@
 //!   the view take it, so none of them meets another one half-way.
 //! - The accessed bit: by whoever uses the entry.
 //!
-//! Each present entry holds one reference to its folio and counts in its `mapped`; migration entries
-//! do neither.
+//! Each present entry holds one reference to its folio and counts in its `mapped`; migration
+//! entries do neither.
 
 pub(crate) mod entry;
 pub(crate) mod rmap;
@@ -123,8 +123,8 @@ impl Tables {
         Self { rmap: Rmap::new() }
     }
 
-    /// Turns every present entry of a folio into a migration entry, and gives their references back.
-    /// Under the folio lock, with a reference of the caller's own.
+    /// Turns every present entry of a folio into a migration entry, and gives their references
+    /// back. Under the folio lock, with a reference of the caller's own.
     #[doc(alias = "try_to_migrate")]
     pub fn unmap_to_migrate<'c>(
         &'c self,

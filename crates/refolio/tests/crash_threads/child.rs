@@ -1,5 +1,5 @@
-//! What is interrupted: threads that write, move, truncate and sync, in a process that is killed, or
-//! on a store that loses its power.
+//! What is interrupted: threads that write, move, truncate and sync, in a process that is killed,
+//! or on a store that loses its power.
 
 use std::fmt;
 use std::io::Write;
@@ -83,8 +83,8 @@ pub fn options(seed: u64) -> OpenOptions {
     OpenOptions::new().order([0, 0, 1, 2][(seed % 4) as usize])
 }
 
-/// Writes, moves, changes the length and syncs, each on its own thread, until `over`; says after each
-/// sync how far the writers had come before it.
+/// Writes, moves, changes the length and syncs, each on its own thread, until `over`; says after
+/// each sync how far the writers had come before it.
 pub fn work(
     cache: &Cache,
     file: &File,

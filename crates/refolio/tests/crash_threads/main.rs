@@ -69,7 +69,9 @@ fn loss_of_power() {
     let (over, acknowledged) = (AtomicBool::new(false), Mutex::new([0; WRITERS]));
     std::thread::scope(|threads| {
         threads.spawn(|| {
-            child::work(&cache, &file, seed, &over, |counts| *acknowledged.lock().unwrap() = counts);
+            child::work(&cache, &file, seed, &over, |counts| {
+                *acknowledged.lock().unwrap() = counts
+            });
         });
         let result = std::panic::catch_unwind(|| {
             for _ in 0..crashes() * 5 {
@@ -83,7 +85,10 @@ fn loss_of_power() {
     });
     let records: u64 = acknowledged.into_inner().unwrap().iter().sum();
     assert!(records > 0);
-    println!("power was lost {} times, {records} records acknowledged before the last", crashes() * 5);
+    println!(
+        "power was lost {} times, {records} records acknowledged before the last",
+        crashes() * 5
+    );
 }
 
 fn crash(path: &Path, direct: bool) {

@@ -1,7 +1,7 @@
 //! A real file that may not grow: who is told of a write that failed, and how often.
 //!
-//! Several handles to one file take a file on disk, and so does this failure: a limit on the size of files,
-//! which holds for a whole process. So the test is played by a child.
+//! Several handles to one file take a file on disk, and so does this failure: a limit on the size
+//! of files, which holds for a whole process. So the test is played by a child.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,8 +1,9 @@
 //! A store that fails at every moment at which it can.
 //!
-//! One script (reads, writes, extensions, reclaim under pressure, holes, truncation, syncs) is played
-//! once without failures, which counts the calls it makes of its store. Then it is played again for
-//! every n: the n-th call fails, or all from the n-th on do, or move few bytes only. Each time:
+//! One script (reads, writes, extensions, reclaim under pressure, holes, truncation, syncs) is
+//! played once without failures, which counts the calls it makes of its store. Then it is played
+//! again for every n: the n-th call fails, or all from the n-th on do, or move few bytes only. Each
+//! time:
 //!
 //! - what an operation answers is true: a read gives bytes that the file can have, and an operation
 //!   that failed has left the file as its documentation says ([`trial`]);
@@ -66,8 +67,8 @@ fn calls(order: u32) -> Vec<(Call, u64)> {
 fn every_failure(order: u32) {
     for (call, count) in calls(order) {
         assert!(count > 0, "the script never makes the call {call:?}");
-        for (nth, errno, for_ever) in (1..=count)
-            .flat_map(|nth| [(nth, EIO, false), (nth, ENOSPC, false), (nth, EIO, true)])
+        for (nth, errno, for_ever) in
+            (1..=count).flat_map(|nth| [(nth, EIO, false), (nth, ENOSPC, false), (nth, EIO, true)])
         {
             let failure = Failure { call, nth, errno, for_ever };
             let played = std::panic::catch_unwind(|| play(failure, order));

@@ -1,19 +1,21 @@
 //! One trial: a file on a store that may fail, and what it may hold.
 //!
-//! Where an operation fails, it may have done a part of what it was to do. So for each page there is
-//! a list of contents that it can have; a read that answers rules out those it contradicts, and at
-//! least one must be left.
+//! Where an operation fails, it may have done a part of what it was to do. So for each page there
+//! is a list of contents that it can have; a read that answers rules out those it contradicts, and
+//! at least one must be left.
 
 use std::sync::Arc;
 
 use refolio::testing::FailingStore;
-use refolio::{Cache, Error, File, MemStore, NodeOptions, OpenOptions, PAGE_SIZE, PageIndex, Sharing};
+use refolio::{
+    Cache, Error, File, MemStore, NodeOptions, OpenOptions, PAGE_SIZE, PageIndex, Sharing,
+};
 
 use crate::rest;
 
 /// Bytes of the file at the beginning: more than the cache holds.
 pub fn initial() -> Vec<u8> {
-    (0..140 * PAGE_SIZE + 1234).map(|at| (at / 5 ^ at >> 11) as u8).collect()
+    (0..140 * PAGE_SIZE + 1234).map(|at| ((at / 5) ^ (at >> 11)) as u8).collect()
 }
 
 /// Two nodes of 64 pages, and no thread of its own, so that calls come in the same order each time.
@@ -162,7 +164,8 @@ impl Trial {
     }
 
     fn guard(&mut self, index: usize) {
-        let page = self.file.page_mut(PageIndex(index as u64)).map(|mut page| page.write(7, b"guard"));
+        let page =
+            self.file.page_mut(PageIndex(index as u64)).map(|mut page| page.write(7, b"guard"));
         if self.went(page) {
             self.put(index * PAGE_SIZE + 7, b"guard");
         }

@@ -56,7 +56,10 @@ impl Player<'_> {
             words.range(first..first + (1 << order)).map(|(_, word)| *word).max()
         };
         let mut newest = (0..=file.order).map(|order| newest(order).and_then(|newest| newest.1));
-        assert!(found.is_none() || newest.any(|newest| newest == found), "word {found:?} of page {page}");
+        assert!(
+            found.is_none() || newest.any(|newest| newest == found),
+            "word {found:?} of page {page}"
+        );
     }
 
     fn in_guard(&mut self, at: (usize, u64), fill: u64, what: &InGuard, guard: &mut PageMut<'_>) {
@@ -161,7 +164,9 @@ impl Player<'_> {
         };
         assert_eq!(file.writer().node_of(PageIndex(at.1)), node, "a page in hand was moved");
         if node != Some(to) && report.counts().no_memory == 0 {
-            assert!(report.outcomes.iter().any(|page| matches!(page.outcome, Outcome::Busy { .. })));
+            assert!(
+                report.outcomes.iter().any(|page| matches!(page.outcome, Outcome::Busy { .. }))
+            );
         }
     }
 }

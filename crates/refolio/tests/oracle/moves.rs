@@ -138,7 +138,9 @@ impl Player<'_> {
                 // Room is made that the dry run did not make.
                 (Outcome::NoMemory, _) | (_, Outcome::NoMemory) => true,
                 // Several entries of one folio: the first has moved it.
-                (Outcome::WouldMove, Outcome::Here) => matches!(page.owner, Owner::Anonymous { .. }),
+                (Outcome::WouldMove, Outcome::Here) => {
+                    matches!(page.owner, Owner::Anonymous { .. })
+                }
                 (Outcome::Busy { .. }, Outcome::Busy { .. }) => true,
                 (said, done) => said == done,
             };
@@ -160,7 +162,12 @@ impl Player<'_> {
         report.outcomes.iter().for_each(|page| self.check_outcome(page));
         let left: u64 = report.left().map(|page| 1 << page.order).sum();
         if self.stage.quiet {
-            assert_eq!(after.nr_free_pages + left, after.frames, "{:?}", report.left().collect::<Vec<_>>());
+            assert_eq!(
+                after.nr_free_pages + left,
+                after.frames,
+                "{:?}",
+                report.left().collect::<Vec<_>>()
+            );
             for page in report.left() {
                 // Room is not made by who does not wait, nor in one piece for a large folio.
                 let excused = (how.wait == Wait::Async || page.order > 0)

@@ -1,4 +1,5 @@
-//! A round: a cache, its files and views, and what is done to them. All of it follows from one seed.
+//! A round: a cache, its files and views, and what is done to them. All of it follows from one
+//! seed.
 
 use fastrand::Rng;
 use refolio::{Form, PAGE_SIZE, Sharing};
@@ -36,8 +37,8 @@ pub enum ViewSetup {
     File { file: usize, first: u64, pages: u64, sharing: Sharing },
 }
 
-/// One operation. Numbers of files, views, pins and nodes are taken modulo what there is, so that an
-/// operation means something whatever came before it.
+/// One operation. Numbers of files, views, pins and nodes are taken modulo what there is, so that
+/// an operation means something whatever came before it.
 #[derive(Clone, Debug)]
 pub enum Op {
     Read { file: usize, offset: usize, len: usize },
@@ -66,15 +67,25 @@ pub enum Op {
 /// What is done with a page while it is in hand.
 #[derive(Clone, Debug)]
 pub enum InGuard {
-    Write { pieces: usize },
+    Write {
+        pieces: usize,
+    },
     Word(Option<u64>),
     Poison,
     /// Reads of other pages, which may have to be read in.
-    Read { file: usize, offset: usize, len: usize },
+    Read {
+        file: usize,
+        offset: usize,
+        len: usize,
+    },
     /// Everything that might wait is refused.
     Refused,
-    Another { page: u64 },
-    Migrate { to: usize },
+    Another {
+        page: u64,
+    },
+    Migrate {
+        to: usize,
+    },
     /// A view that maps the page ends.
     EndView,
 }
@@ -216,14 +227,25 @@ pub fn op(rng: &mut Rng) -> Op {
         63..65 => Op::PinView { view, page: page % 12 },
         65..70 => Op::Unpin { pin: rng.usize(..PINS) },
         70..75 => Op::Guard { file, page, fill, what: in_guard(rng) },
-        75..81 => Op::ReadView { view, offset: rng.usize(..13 * PAGE), len: rng.usize(1..3 * PAGE) },
-        81..88 => Op::WriteView { view, offset: rng.usize(..13 * PAGE), len: rng.usize(1..3 * PAGE), fill },
+        75..81 => {
+            Op::ReadView { view, offset: rng.usize(..13 * PAGE), len: rng.usize(1..3 * PAGE) }
+        }
+        81..88 => Op::WriteView {
+            view,
+            offset: rng.usize(..13 * PAGE),
+            len: rng.usize(1..3 * PAGE),
+            fill,
+        },
         88 => Op::Discard { view, first: page % 12, pages: rng.u64(1..6) },
         89 => {
             let sharing = if rng.bool() { Sharing::Shared } else { Sharing::Private };
             Op::BriefView { file, first: page, pages: rng.u64(1..6), sharing, fill }
         }
-        90..97 => Op::Migrate { what: what(rng, file, view, first, count), to: rng.usize(..3), how: how(rng) },
+        90..97 => Op::Migrate {
+            what: what(rng, file, view, first, count),
+            to: rng.usize(..3),
+            how: how(rng),
+        },
         97 => Op::Drain { node: rng.usize(..3), how: how(rng) },
         98 => Op::Undrain { node: rng.usize(..3) },
         _ => Op::Compare,

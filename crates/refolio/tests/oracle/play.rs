@@ -5,9 +5,9 @@ use std::ops::Range;
 use refolio::{Error, NodeId, PAGE_SIZE, Page, PageIndex};
 
 use super::ops::{Op, PINS, Setup, ViewSetup};
-use crate::seed;
 use super::stage::{Stage, Tested};
 use crate::bytes::{put, same};
+use crate::seed;
 
 /// Plays one round from beginning to end.
 pub fn play(setup: &Setup, ops: &[Op]) {
@@ -77,7 +77,12 @@ impl<'a> Player<'a> {
                 unless_poisoned(&self.stage.files, result);
             }
             Op::Load { file, first, pages } => {
-                self.file(*file).1.writer().load(*first..first.saturating_add(*pages)).map(drop).unwrap();
+                self.file(*file)
+                    .1
+                    .writer()
+                    .load(*first..first.saturating_add(*pages))
+                    .map(drop)
+                    .unwrap();
             }
             Op::Evict { file, first, pages } => self.evict(*file, *first, *pages),
             Op::Reopen { file } => self.reopen(*file),
@@ -173,7 +178,7 @@ impl<'a> Player<'a> {
     fn write(&mut self, n: usize, offset: usize, len: usize, fill: u64) {
         let (n, file) = self.file(n);
         let from = bytes_of(fill, len);
-        if file.read_only_first && fill % 4 == 0 {
+        if file.read_only_first && fill.is_multiple_of(4) {
             let refused = file.handles[0].write_at(&from, offset as u64);
             assert!(matches!(refused, Err(Error::ReadOnly { .. })), "{refused:?}");
         }
@@ -182,7 +187,10 @@ impl<'a> Player<'a> {
         };
         let done = match file.writer().write_at(&from, offset as u64) {
             Ok(()) => {
-                assert!(parts(offset, len).find(partly).is_none(), "wrote a part of a poisoned page");
+                assert!(
+                    parts(offset, len).find(partly).is_none(),
+                    "wrote a part of a poisoned page"
+                );
                 len
             }
             Err(Error::Poisoned { index }) => {
@@ -210,7 +218,7 @@ impl<'a> Player<'a> {
             let (start, end) = (offset + part.start, offset + part.end);
             let mut found = vec![0; part.len()];
             let got = file.writer().read_at(&mut found, start as u64);
-            if now >= end && matches!(got, Ok(_)) && found == from[part.clone()] {
+            if now >= end && got.is_ok() && found == from[part.clone()] {
                 len = len.max(end);
                 continue;
             }

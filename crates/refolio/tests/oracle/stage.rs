@@ -84,7 +84,8 @@ impl Tested {
         }
         for (index, page) in bytes.chunks(PAGE_SIZE).enumerate() {
             if !self.poisoned.borrow().contains(&(index as u64)) {
-                let got = self.writer().read_at(&mut found[..page.len()], (index * PAGE_SIZE) as u64);
+                let got =
+                    self.writer().read_at(&mut found[..page.len()], (index * PAGE_SIZE) as u64);
                 assert_eq!(got.unwrap(), page.len());
                 same(&found[..page.len()], page, "the file, page by page");
             }
@@ -122,7 +123,8 @@ impl TestedView {
             return Some(vec![Some(0); PAGE_SIZE]);
         };
         let bytes = files[*file].bytes.borrow();
-        let rest = bytes.get((first + page) as usize * PAGE_SIZE..).filter(|rest| !rest.is_empty())?;
+        let rest =
+            bytes.get((first + page) as usize * PAGE_SIZE..).filter(|rest| !rest.is_empty())?;
         let mut known: Own = rest.iter().take(PAGE_SIZE).copied().map(Some).collect();
         // What lies behind the end of the file on its last page is nobody's.
         known.resize(PAGE_SIZE, None);
@@ -186,7 +188,8 @@ impl Stage {
         }
     }
 
-    /// Everybody has let go: the books must balance, the stores have everything, all memory is free.
+    /// Everybody has let go: the books must balance, the stores have everything, all memory is
+    /// free.
     pub fn finish(self) {
         let Self { cache, nodes, quiet, files, views, .. } = self;
         for node in 0..nodes {
@@ -219,7 +222,7 @@ impl Stage {
 }
 
 fn open(cache: &Cache, setup: &FileSetup, path: PathBuf) -> Tested {
-    let bytes: Vec<u8> = (0..setup.len).map(|at| (at / 7 ^ at >> 12) as u8).collect();
+    let bytes: Vec<u8> = (0..setup.len).map(|at| ((at / 7) ^ (at >> 12)) as u8).collect();
     let options = OpenOptions::new().order(setup.order);
     let (handles, source, read_only_first) = match &setup.disk {
         None => {

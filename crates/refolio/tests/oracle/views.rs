@@ -169,4 +169,3 @@ fn check_known(found: &[u8], expected: &[Option<u8>], page: u64) {
         found.iter().zip(expected.iter()).map(|(found, known)| known.unwrap_or(*found)).collect();
     same(found, &expected, &format!("page {page} of a view"));
 }
-

@@ -9,9 +9,9 @@ use fastrand::Rng;
 use refolio::{Cache, File, NodeId, NodeOptions, OpenOptions, PAGE_SIZE, Sharing, View};
 
 use super::ends::{self, Mover, Tail};
-use super::worker::{self, Worker};
-use super::jitter::Jitter;
 use super::generations::Generations;
+use super::jitter::Jitter;
+use super::worker::{self, Worker};
 use crate::record::{BLOCK, decode, encode};
 use crate::{done, rest, seed};
 

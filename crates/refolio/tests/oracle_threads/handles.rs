@@ -1,5 +1,5 @@
 //! Handles to one file that come and go: whoever closes the last one writes the pages back and
-//! forgets them, while another thread opens the file again and writes.
+//! forgets them, while another thread opens the file again, writes, and makes it longer.
 
 use std::path::Path;
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub fn play(seed: u64, opens: u64) -> u64 {
     let cache = cache.writeback_interval(Duration::from_micros(100)).build().unwrap();
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("file");
-    std::fs::write(&path, vec![0; BLOCKS * PAGE_SIZE]).unwrap();
+    std::fs::write(&path, []).unwrap();
     std::thread::scope(|threads| {
         let (cache, path) = (&cache, path.as_path());
         for n in 0..THREADS {
@@ -50,7 +50,9 @@ fn come_and_go(cache: &Cache, path: &Path, thread: usize, mut rng: Rng, opens: u
         }
         let new = encode(block, generation, thread as u64);
         let view = rng.bool().then(|| file.view(0..BLOCKS as u64, Sharing::Shared).unwrap());
+        let there = (page + 1) * PAGE_SIZE <= file.len() as usize;
         match (rng.u8(..4), &view) {
+            _ if !there => file.write_at(&new, offset).unwrap(),
             (0, _) => file.write_at(&new, offset).unwrap(),
             (1, _) => {
                 file.page_mut(PageIndex(page as u64)).unwrap().write(thread * BLOCK, &new);

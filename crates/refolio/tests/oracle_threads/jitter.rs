@@ -15,7 +15,10 @@ pub struct Jitter {
 
 impl Jitter {
     pub fn new(bytes: Vec<u8>, seed: u64) -> Self {
-        Self { inner: MemStore::with_bytes(bytes), random: std::sync::Arc::new(AtomicU64::new(seed)) }
+        Self {
+            inner: MemStore::with_bytes(bytes),
+            random: std::sync::Arc::new(AtomicU64::new(seed)),
+        }
     }
 
     fn delay(&self) {

@@ -89,8 +89,9 @@ impl<'a> Worker<'a> {
     fn read_run(&mut self) {
         let first = self.any_block();
         let count = self.rng.usize(1..40).min(self.crowd.blocks() - first);
-        let known: Vec<_> =
-            (first..first + count).map(|block| self.crowd.generations.acknowledged(block)).collect();
+        let known: Vec<_> = (first..first + count)
+            .map(|block| self.crowd.generations.acknowledged(block))
+            .collect();
         let mut bytes = vec![0; count * BLOCK];
         self.file().read_at(&mut bytes, (first * BLOCK) as u64).unwrap();
         for ((block, known), bytes) in (first..).zip(known).zip(bytes.chunks(BLOCK)) {

@@ -243,8 +243,8 @@ const CHANGES: [Change; 5] = [
     ),
 ];
 
-/// (Of a hole that ends within a page, or a folio, that rest is zeros also when the hole is refused.
-/// So it is with the end of the file, where the last folio is large.)
+/// (Where a hole ends within a page or a folio, that part may be zeros although it was refused. So
+/// it is with a hole up to the end of the file, where the last folio is large.)
 #[test]
 fn a_set_len_or_hole_that_was_refused_leaves_the_file_as_it_was() {
     for ((name, call, change, effect), errno) in

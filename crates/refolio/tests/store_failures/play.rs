@@ -13,7 +13,7 @@ use crate::{bytes, rest};
 
 /// What the file holds at the beginning: more than the cache has room for.
 pub fn initial() -> Vec<u8> {
-    (0..140 * PAGE_SIZE + 1234).map(|at| (at / 3 ^ at >> 10) as u8).collect()
+    (0..140 * PAGE_SIZE + 1234).map(|at| ((at / 3) ^ (at >> 10)) as u8).collect()
 }
 
 pub struct Play {
@@ -23,7 +23,7 @@ pub struct Play {
     pub file: File,
     /// What the file holds.
     pub bytes: Vec<u8>,
-    /// What the store held at the last `sync` that went well, and the pages that were changed since.
+    /// What the store held at the last `sync` that went well, and the pages changed since.
     acknowledged: Vec<u8>,
     changed: BTreeSet<usize>,
     fill: u8,

@@ -30,8 +30,8 @@ pub fn check_clean(cache: &Cache) {
     }
 }
 
-/// All files and views are gone, and all frames are free; soon, if the cache's own thread has one in
-/// hand at the moment.
+/// All files and views are gone, and all frames are free; soon, if the cache's own thread has one
+/// in hand at the moment.
 #[track_caller]
 pub fn check_empty(cache: &Cache) {
     let since = Instant::now();

@@ -1,7 +1,8 @@
 //! Which random operations to play, and how to play them again.
 //!
-//! `REFOLIO_SEED` is the seed of the first round (random by default), `REFOLIO_OPS` how many operations to
-//! play in all. Every failure names the seed of its round, with which it is the first one.
+//! `REFOLIO_SEED` is the seed of the first round (random by default), `REFOLIO_OPS` how many
+//! operations to play in all. Every failure names the seed of its round, with which it is the first
+//! one.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -39,7 +40,10 @@ impl Plan {
             std::mem::forget(replay);
         }
         let seconds = start.elapsed().as_secs_f64();
-        println!("{test}: {played} operations in {rounds} rounds from seed {} on, {seconds:.1} s", self.seed);
+        println!(
+            "{test}: {played} operations in {rounds} rounds from seed {} on, {seconds:.1} s",
+            self.seed
+        );
     }
 }
 
@@ -52,7 +56,10 @@ struct Replay {
 impl std::fmt::Display for Replay {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { test, seed } = self;
-        write!(f, "again: REFOLIO_SEED={seed} REFOLIO_OPS=1 cargo test -p refolio {test} -- --nocapture")
+        write!(
+            f,
+            "again: REFOLIO_SEED={seed} REFOLIO_OPS=1 cargo test -p refolio {test} -- --nocapture"
+        )
     }
 }
 
