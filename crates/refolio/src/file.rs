@@ -232,7 +232,7 @@ impl File {
     /// [`Error::TooManyReferences`].
     #[doc(alias = "pin_user_pages")]
     #[track_caller]
-    #[inline]
+    #[inline(always)] // So that the pin is not copied on its way, half stored as it is.
     pub fn page(&self, index: PageIndex) -> Result<Page<'_>> {
         let len = self.bytes_in(index)?;
         let core = self.core();

@@ -262,7 +262,7 @@ impl<'c> Move<'c> {
             }
             (Some(id), _) => Some(core.mappings.get(id.mapping).ok_or(Stop::Gone)?),
         };
-        if place.folio() != Some(frame) && !broken("migrate-skips-recheck") {
+        if place.folio() != Some(frame) {
             return Err(Stop::Gone);
         }
         let state = folio.state.load();

@@ -197,9 +197,10 @@ impl<'c> Passes<'_, 'c> {
     #[doc(alias = "migrate_pages_batch")]
     fn batched_pass(&mut self) {
         let mut pending = std::mem::take(&mut self.pending);
+        pending.reverse(); // Batches come off the end.
         while !pending.is_empty() {
-            let rest = pending.split_off(pending.len().min(self.how.batch));
-            let batch = std::mem::replace(&mut pending, rest);
+            let mut batch = pending.split_off(pending.len().saturating_sub(self.how.batch));
+            batch.reverse();
             if let Some(order) = self.batch(batch) {
                 self.no_memory_for(order, &mut pending);
             }
@@ -296,11 +297,11 @@ impl<'c> Passes<'_, 'c> {
     }
 
     fn stopped(&mut self, place: usize, stop: Stop) {
-        let (source, why) = match &stop {
-            Stop::Again(obstacle) => (Some(obstacle.frame), obstacle.why.to_string()),
-            other => (None, format!("{other:?}")),
-        };
-        self.moving.watch.undone(self.core, source, || format!("taken back: {why}"));
+        let source = if let Stop::Again(obstacle) = &stop { Some(obstacle.frame) } else { None };
+        self.moving.watch.undone(self.core, source, || match &stop {
+            Stop::Again(obstacle) => format!("taken back: {}", obstacle.why),
+            other => format!("taken back: {other:?}"),
+        });
         self.report[place].outcome = match stop {
             Stop::Again(obstacle) => {
                 self.pending.push(Pending { place, obstacle: Some(obstacle) });

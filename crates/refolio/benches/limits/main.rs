@@ -29,6 +29,8 @@ pub struct Plan {
     pub bytes: usize,
     /// Undisturbed repetitions of each measurement.
     pub reps: usize,
+    /// CPUs that this process may use.
+    pub cpus: usize,
 }
 
 /// A bench of this program.
@@ -78,7 +80,8 @@ fn main() -> ExitCode {
 }
 
 fn parse(mut args: impl Iterator<Item = String>) -> Result<Args, String> {
-    let plan = Plan { bytes: 1 << 30, reps: 9 };
+    let cpus = std::thread::available_parallelism().map_or(1, |cpus| cpus.get());
+    let plan = Plan { bytes: 1 << 30, reps: 9, cpus };
     let mut parsed = Args { names: Vec::new(), plan, json: None };
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or(format!("{arg} needs a value"));

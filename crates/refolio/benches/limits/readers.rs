@@ -60,7 +60,7 @@ fn copier(arena: &mut Arena, copier: Copier, half: usize) -> impl FnMut() + Send
 
 /// The rows of this bench.
 pub fn rows(plan: Plan) -> Vec<Row> {
-    if std::thread::available_parallelism().map_or(1, |cpus| cpus.get()) < 2 {
+    if plan.cpus < 2 {
         eprintln!("limits: readers need a second CPU: left out");
         return Vec::new();
     }

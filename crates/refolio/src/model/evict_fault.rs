@@ -7,7 +7,10 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["evicted", "not evicted", "slept"],
-    protections: &[("entry-skips-recheck", ""), ("evict-skips-unmap", "")],
+    protections: &[
+        ("entry-skips-recheck", "a strange page"),
+        ("evict-skips-unmap", "the entry names another folio"),
+    ],
     scenes: &[meeting],
 };
 

@@ -7,7 +7,7 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["evicted", "not evicted", "nothing to evict"],
-    protections: &[("freeze-without-count", "")],
+    protections: &[("freeze-without-count", "put twice")],
     scenes: &[meeting],
 };
 

@@ -9,9 +9,9 @@ const MODEL: Model = Model {
     preemptions: Some(3),
     outcomes: &["evicted", "not evicted", "found here", "stale", "frozen", "nothing"],
     protections: &[
-        ("lookup-skips-recheck", ""),
-        ("get-from-frozen", ""),
-        ("freeze-without-count", ""),
+        ("lookup-skips-recheck", "a strange page"),
+        ("get-from-frozen", "free and used frames"),
+        ("freeze-without-count", "Causality"),
     ],
     scenes: &[meeting],
 };

@@ -8,7 +8,7 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["evicted", "not evicted", "slept"],
-    protections: &[("freeze-without-count", ""), ("put-relaxed", "Causality")],
+    protections: &[("freeze-without-count", "Causality"), ("put-relaxed", "Causality")],
     scenes: &[meeting],
 };
 

@@ -7,7 +7,10 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["evicted", "read", "read again", "not read"],
-    protections: &[("read-skips-version", ""), ("read-skips-identity", "")],
+    protections: &[
+        ("read-skips-version", "a torn page"),
+        ("read-skips-identity", "a strange page"),
+    ],
     scenes: &[meeting],
 };
 

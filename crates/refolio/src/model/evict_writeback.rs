@@ -8,7 +8,7 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["evicted", "not evicted", "written", "not written", "slept"],
-    protections: &[("evict-ignores-writeback", "")],
+    protections: &[("evict-ignores-writeback", "put twice")],
     scenes: &[meeting, failing],
 };
 

@@ -9,9 +9,9 @@ const MODEL: Model = Model {
     preemptions: Some(3),
     outcomes: &["moved", "again: references", "slept"],
     protections: &[
-        ("entry-skips-recheck", "a page moved"),
-        ("migrate-skips-unmap", "another folio"),
-        ("entries-left-behind", ""),
+        ("entry-skips-recheck", "a page moved while it was pinned"),
+        ("migrate-skips-unmap", "the entry names another folio"),
+        ("entries-left-behind", "a migration entry was left behind"),
     ],
     scenes: &[meeting],
 };

@@ -16,7 +16,7 @@ const MODEL: Model = Model {
         "read",
         "not read",
     ],
-    protections: &[("uptodate-before-bytes", "page")],
+    protections: &[("uptodate-before-bytes", "a strange page")],
     scenes: &[meeting],
 };
 

@@ -20,7 +20,10 @@ const MODEL: Model = Model {
         "moved",
         "pinned",
     ],
-    protections: &[("get-skips-version", "free and used frames"), ("read-skips-version", "page")],
+    protections: &[
+        ("get-skips-version", "freed after it left its file"),
+        ("read-skips-version", "page"),
+    ],
     scenes: &[
         pinned_where_it_was,
         pinned_where_it_will_be,

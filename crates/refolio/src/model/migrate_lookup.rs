@@ -8,7 +8,10 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["moved", "again: references", "found here", "found there", "stale", "frozen"],
-    protections: &[("lookup-skips-recheck", "a strange page"), ("get-from-frozen", "")],
+    protections: &[
+        ("lookup-skips-recheck", "a strange page"),
+        ("get-from-frozen", "free and used frames"),
+    ],
     scenes: &[meeting],
 };
 

@@ -7,7 +7,7 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["moved", "here", "again: isolated"],
-    protections: &[("isolation-shared", "")],
+    protections: &[("isolation-shared", "on the lists")],
     scenes: &[meeting],
 };
 

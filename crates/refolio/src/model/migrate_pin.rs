@@ -8,11 +8,7 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["moved", "again: references", "slept"],
-    protections: &[
-        ("freeze-without-count", "a page moved"),
-        ("put-relaxed", "Causality"),
-        ("freeze-relaxed", "Causality"),
-    ],
+    protections: &[("freeze-without-count", "put twice"), ("put-relaxed", "Causality")],
     scenes: &[alone, reused],
 };
 

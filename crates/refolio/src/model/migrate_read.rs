@@ -12,7 +12,7 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["read", "read again", "not read"],
-    protections: &[("read-skips-version", "page")],
+    protections: &[("read-skips-version", "a torn page")],
     scenes: &[until_copied, from_the_switch_on],
 };
 

@@ -7,7 +7,7 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["moved", "again: references", "again: locked", "again: isolated", "gone", "slept"],
-    protections: &[("truncate-skips-lock", ""), ("migrate-skips-recheck", "")],
+    protections: &[("truncate-skips-lock", "discounted twice")],
     scenes: &[meeting],
 };
 

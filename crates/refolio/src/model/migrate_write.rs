@@ -8,7 +8,7 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["moved", "again: references", "again: locked", "again: isolated", "slept"],
-    protections: &[("migrate-skips-lock", "")],
+    protections: &[("migrate-skips-lock", "only what was set is cleared")],
     scenes: &[meeting],
 };
 

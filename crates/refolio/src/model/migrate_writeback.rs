@@ -16,7 +16,7 @@ const MODEL: Model = Model {
         "written",
         "not written",
     ],
-    protections: &[("migrate-ignores-writeback", "")],
+    protections: &[("migrate-ignores-writeback", "put twice")],
     scenes: &[meeting, failing],
 };
 

@@ -23,7 +23,7 @@ const MODEL: Model = Model {
     protections: &[
         ("lookup-skips-recheck", "a strange page"),
         ("isolation-shared", "on the lists"),
-        ("freeze-without-count", "a page moved"),
+        ("freeze-without-count", "put twice"),
     ],
     scenes: &[meeting],
 };

@@ -10,7 +10,7 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(1),
     outcomes: &["moved", "found here", "found there", "frozen", "stale", "nothing", "slept"],
-    protections: &[("truncate-skips-lock", "page 0 in the cache")],
+    protections: &[("truncate-skips-lock", "put twice")],
     scenes: &[meeting],
 };
 

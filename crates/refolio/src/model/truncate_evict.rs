@@ -7,7 +7,7 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["evicted", "not evicted", "nothing to evict", "slept"],
-    protections: &[("evict-skips-lock", "")],
+    protections: &[("evict-skips-lock", "only what was set is cleared")],
     scenes: &[meeting],
 };
 

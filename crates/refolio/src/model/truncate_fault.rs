@@ -12,7 +12,7 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["mapped", "no such page", "slept"],
-    protections: &[("fault-skips-recheck", "")],
+    protections: &[("fault-skips-recheck", "the entry names another folio")],
     scenes: &[cut_off, punched],
 };
 

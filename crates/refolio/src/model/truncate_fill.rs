@@ -9,7 +9,7 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["filled", "no such page", "slept"],
-    protections: &[("fill-beyond-the-end", "")],
+    protections: &[("fill-beyond-the-end", "behind the end of the file")],
     scenes: &[meeting],
 };
 

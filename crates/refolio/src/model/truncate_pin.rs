@@ -9,7 +9,10 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["pinned", "orphaned", "no such page"],
-    protections: &[("truncate-takes-the-pins-reference", ""), ("put-relaxed", "")],
+    protections: &[
+        ("truncate-takes-the-pins-reference", "put twice"),
+        ("put-relaxed", "Causality"),
+    ],
     scenes: &[meeting],
 };
 

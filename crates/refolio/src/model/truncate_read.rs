@@ -8,9 +8,9 @@ const MODEL: Model = Model {
     preemptions: Some(3),
     outcomes: &["read", "read again", "not read"],
     protections: &[
-        ("read-skips-version", "page"),
+        ("read-skips-version", "a torn page"),
         ("read-skips-identity", "a strange page"),
-        ("truncate-keeps-version", ""),
+        ("truncate-keeps-version", "a torn page"),
     ],
     scenes: &[meeting],
 };

@@ -9,7 +9,7 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["shorter", "longer"],
-    protections: &[("truncate-skips-resize", "")],
+    protections: &[("truncate-skips-resize", "what is stored")],
     scenes: &[meeting],
 };
 

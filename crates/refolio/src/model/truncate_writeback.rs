@@ -8,7 +8,10 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["written", "slept"],
-    protections: &[("truncate-skips-wait", ""), ("writeback-skips-resize", "")],
+    protections: &[
+        ("truncate-skips-wait", "what is stored"),
+        ("writeback-skips-resize", "goes on behind the end"),
+    ],
     scenes: &[one, two_in_a_run],
 };
 

@@ -7,7 +7,10 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["slept", "evicted", "not evicted"],
-    protections: &[("evict-drops-dirty", ""), ("evict-skips-lock", "")],
+    protections: &[
+        ("evict-drops-dirty", "page 0 in the store"),
+        ("evict-skips-lock", "only what was set is cleared"),
+    ],
     scenes: &[meeting],
 };
 

@@ -10,7 +10,7 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["slept"],
-    protections: &[("get-from-frozen", ""), ("freeze-without-count", "")],
+    protections: &[("get-from-frozen", "Causality"), ("freeze-without-count", "Causality")],
     scenes: &[through_the_file, through_the_view],
 };
 

@@ -9,7 +9,7 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["slept"],
-    protections: &[("insert-skips-look", "")],
+    protections: &[("insert-skips-look", "pages of the file")],
     scenes: &[whole, in_part],
 };
 

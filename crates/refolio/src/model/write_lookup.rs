@@ -8,7 +8,7 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["found here", "frozen", "slept"],
-    protections: &[("get-from-frozen", ""), ("freeze-without-count", "")],
+    protections: &[("get-from-frozen", "Causality"), ("freeze-without-count", "Causality")],
     scenes: &[meeting],
 };
 

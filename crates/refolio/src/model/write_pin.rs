@@ -8,7 +8,7 @@ const MODEL: Model = Model {
     preemptions: Some(3),
     outcomes: &["slept"],
     protections: &[
-        ("freeze-without-count", ""),
+        ("freeze-without-count", "Causality"),
         ("put-relaxed", "Causality"),
         ("freeze-relaxed", "Causality"),
         ("unfreeze-relaxed", "Causality"),

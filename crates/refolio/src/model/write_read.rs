@@ -8,9 +8,9 @@ const MODEL: Model = Model {
     preemptions: Some(3),
     outcomes: &["read", "read again", "not read"],
     protections: &[
-        ("read-skips-version", "torn"),
-        ("freeze-without-fence", "torn"),
-        ("unfreeze-relaxed", ""),
+        ("read-skips-version", "a torn page"),
+        ("freeze-without-fence", "a torn page"),
+        ("unfreeze-relaxed", "a torn page"),
     ],
     scenes: &[meeting],
 };

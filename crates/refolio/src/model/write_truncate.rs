@@ -13,9 +13,9 @@ const MODEL: Model = Model {
     preemptions: Some(3),
     outcomes: &["slept", "first", "second", "no such page"],
     protections: &[
-        ("truncate-skips-lock", ""),
-        ("write-skips-recheck", ""),
-        ("write-skips-entry-recheck", ""),
+        ("truncate-skips-lock", "pages, dirty, writeback"),
+        ("write-skips-recheck", "pages, dirty, writeback"),
+        ("write-skips-entry-recheck", "pages, dirty, writeback"),
     ],
     scenes: &[through_the_file, through_the_view, by_a_guard],
 };

@@ -8,7 +8,7 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["slept"],
-    protections: &[("write-skips-lock", "")],
+    protections: &[("write-skips-lock", "only what was set is cleared")],
     scenes: &[meeting],
 };
 

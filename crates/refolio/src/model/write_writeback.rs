@@ -8,7 +8,7 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["slept", "written"],
-    protections: &[("write-ignores-writeback", "")],
+    protections: &[("write-ignores-writeback", "put twice")],
     scenes: &[meeting],
 };
 

@@ -34,7 +34,7 @@ use shrink::play_or_shrink;
 
 #[test]
 fn one_thread() {
-    Plan::from_env(60_000).play("one_thread", |seed| {
+    Plan::from_env(100_000).play("one_thread", |seed| {
         let mut rng = fastrand::Rng::with_seed(seed);
         let setup = ops::setup(&mut rng);
         let ops: Vec<_> = (0..rng.usize(100..1500)).map(|_| ops::op(&mut rng)).collect();

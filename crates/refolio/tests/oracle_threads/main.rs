@@ -35,11 +35,11 @@ use seed::Plan;
 
 #[test]
 fn many_threads() {
-    Plan::from_env(60_000).play("many_threads", |seed| crowd::play(seed, 15_000));
+    Plan::from_env(300_000).play("many_threads", |seed| crowd::play(seed, 15_000));
     done::check("many_threads");
 }
 
 #[test]
 fn handles_come_and_go() {
-    Plan::from_env(6_000).play("handles_come_and_go", |seed| handles::play(seed, 1_500));
+    Plan::from_env(30_000).play("handles_come_and_go", |seed| handles::play(seed, 1_500));
 }
