@@ -41,14 +41,15 @@ impl NodeOptions {
         self
     }
 
-    /// Whether huge pages are asked for. What came of it is in [`NodeStats::backing`].
+    /// Whether huge pages are asked for. What came of it is in
+    /// [`NodeStats::backing`](crate::NodeStats::backing).
     pub fn huge_pages(mut self, huge: HugePages) -> Self {
         self.huge = huge;
         self
     }
 
     /// Binds the memory to a NUMA node of the machine. What came of it is in
-    /// [`NodeStats::backing`]: a machine with one node has nothing to bind to.
+    /// [`NodeStats::backing`](crate::NodeStats::backing): a machine with one node has nothing to bind to.
     #[doc(alias = "mbind")]
     pub fn numa(mut self, node: u32) -> Self {
         self.numa = Some(node);
@@ -91,7 +92,8 @@ impl OpenOptions {
     }
 
     /// Pages that are read in come in folios of 2^order, as far as there is room beside what is
-    /// cached; at most [`MAX_ORDER`]. Of several handles to one file the first one decides.
+    /// cached; at most [`MAX_ORDER`](crate::MAX_ORDER). Of several handles to one file the first
+    /// one decides.
     #[doc(alias = "mapping_set_large_folios")]
     pub fn order(mut self, order: u32) -> Self {
         self.order = order;
