@@ -32,6 +32,14 @@ Examples:
   refolio explain --page 3 --pin             somebody holds it: who, and how the undo runs
   refolio explain /etc/services --page 0     a page of a real file (opened read-only)";
 
+const CONFORM_AFTER: &str = "\
+Examples:
+  refolio conform                            the claims, held against Refolio itself
+  refolio conform --subject linux --dir /mnt/ext4 --dir /mnt/xfs
+                                             against the running kernel; as root it sees more
+  refolio conform --subject linux --case 'ext4-dirty/*' --seed 7 --repeat until-failure
+  refolio conform --subject linux --list     every case, its claim and where that is known from";
+
 /// A page cache whose pages can be moved while they are in use: its main job, on real files.
 #[derive(Debug, Parser)]
 #[command(name = "refolio", version, max_term_width = 100, after_help = EXIT_CODES)]
@@ -66,6 +74,18 @@ pub enum Verb {
     /// and the table entry of a view of the page, before and after.
     #[command(after_help = EXIT_CODES, after_long_help = format!("{EXPLAIN_AFTER}\n\n{EXIT_CODES}"))]
     Explain(Explain),
+
+    /// Hold the claims of the suite against Refolio, a trivial model, or the running kernel.
+    ///
+    /// Each case makes memory of one kind, every page of which says whose it is; moves its pages
+    /// while others read, write, hold, cut, map and fork them; and then looks at every byte, in
+    /// memory and behind it, at where the pages are, and at the counters.
+    ///
+    /// On the kernel, files are made in folders below each --dir only (one on each file system
+    /// that is to be tried), and nothing is done that disturbs other programs unless --disruptive
+    /// allows it. What a machine lacks, its cases name and skip.
+    #[command(after_help = EXIT_CODES, after_long_help = format!("{CONFORM_AFTER}\n\n{EXIT_CODES}"))]
+    Conform(Conform),
 }
 
 /// Options of `refolio migrate`.
@@ -151,6 +171,115 @@ pub struct Explain {
     /// What is checked before a page is switched
     #[arg(long, value_enum, value_name = "NAME", default_value_t = FormName::FreezeOnly)]
     pub form: FormName,
+}
+
+/// Options of `refolio conform`.
+#[derive(Args, Clone, Debug)]
+pub struct Conform {
+    /// What the claims are held against
+    #[arg(long, value_enum, default_value_t = SubjectName::Refolio)]
+    pub subject: SubjectName,
+
+    /// Only the case of this name; `*` stands for any text
+    #[arg(long, value_name = "NAME")]
+    pub case: Option<String>,
+
+    /// Seed of whatever the suite can decide [default: a random one, which the report names]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+
+    /// How often, each time with the next seed: a number, or until-failure [default: 1; soak: for ever]
+    #[arg(long, value_name = "N", value_parser = Repeat::parse)]
+    pub repeat: Option<Repeat>,
+
+    /// How much is tried
+    #[arg(long, value_enum, default_value_t = ProfileName::Quick)]
+    pub profile: ProfileName,
+
+    /// A folder below which files may be made, one for each file system [default: TMPDIR]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Vec<PathBuf>,
+
+    /// Allow what touches the whole machine: dropping caches, compaction, memory offline, swap, KSM
+    #[arg(long)]
+    pub disruptive: bool,
+
+    /// Name the cases, their claims and sources, and run none
+    #[arg(long)]
+    pub list: bool,
+
+    /// Write all that was said and found to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+
+    /// Write a JUnit report to this file, for build servers
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+
+    /// Write one page to this file: the matrix, each cell of which opens
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+
+    /// Print KTAP instead of the matrix, for kernel CI
+    #[arg(long)]
+    pub ktap: bool,
+
+    /// Print one line of JSON for each thing that happens, as it happens
+    #[arg(long, conflicts_with = "ktap")]
+    pub stream: bool,
+
+    /// Play one case in this process, and print its verdict alone
+    #[arg(long, hide = true, requires = "case")]
+    pub one: bool,
+}
+
+impl Conform {
+    /// How often.
+    pub fn repeat(&self) -> Repeat {
+        let once = Repeat::Times(if self.profile == ProfileName::Soak { u64::MAX } else { 1 });
+        self.repeat.unwrap_or(once)
+    }
+}
+
+/// How often a case is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// So often.
+    Times(u64),
+    /// Until something fails.
+    UntilFailure,
+}
+
+impl Repeat {
+    fn parse(text: &str) -> Result<Self, String> {
+        match (text, text.parse()) {
+            ("until-failure", _) => Ok(Self::UntilFailure),
+            (_, Ok(times)) if times > 0 => Ok(Self::Times(times)),
+            _ => Err("neither a number from 1 on nor `until-failure`".into()),
+        }
+    }
+}
+
+/// What the claims can be held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SubjectName {
+    /// Refolio, in this process
+    Refolio,
+    /// A trivial model, which keeps the cases honest
+    Oracle,
+    /// The running kernel
+    Linux,
+}
+
+/// How much is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProfileName {
+    /// Every kind, adversary and trigger at least once: two minutes
+    Quick,
+    /// Every kind with every adversary: half an hour
+    Full,
+    /// The same, until stopped
+    Soak,
 }
 
 /// The modes of a migration.

@@ -51,6 +51,8 @@ pub struct Start {
     pub cases: u64,
     /// What is tested, in words: a kernel's version, for example.
     pub about: String,
+    /// The options that a case needs to be run again, beside its name and its seed.
+    pub options: String,
 }
 
 /// A case, before it runs.
