@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use refolio::{Form, MAX_ORDER, Mode};
 
+use crate::cmd::lab::args::Lab;
 use crate::size;
 
 const EXIT_CODES: &str = "\
@@ -25,6 +26,13 @@ Examples:
                                              nodes smaller than the file: it streams through
   refolio migrate --order 9 --rounds 3       2 MiB folios, three times there and back
   refolio migrate --json - | jq .stall_ns    figures for a program";
+
+const LAB_AFTER: &str = "\
+Examples:
+  refolio lab                                Debian's kernel, two nodes, the quick profile
+  refolio lab --kernel arch/x86/boot/bzImage your kernel, everything built in
+  refolio lab --debian newest --nodes 3      the newest packaged; the third node has memory alone
+  refolio lab --drill panic                  what a panic looks like, before there is one";
 
 const EXPLAIN_AFTER: &str = "\
 Examples:
@@ -86,6 +94,16 @@ pub enum Verb {
     /// allows it. What a machine lacks, its cases name and skip.
     #[command(after_help = EXIT_CODES, after_long_help = format!("{CONFORM_AFTER}\n\n{EXIT_CODES}"))]
     Conform(Conform),
+
+    /// Boot a kernel with several memory nodes in QEMU, and run the suite on it.
+    ///
+    /// Fetches Debian's kernel (or takes yours), makes a disk for each file system and an initramfs
+    /// with this program in it, boots all that in QEMU, shows the verdicts as they come, and switches
+    /// off. A panic, a BUG, a warning, a hung task, a report of a sanitizer, a damaged file system
+    /// and a guest that falls silent are failures, too, of the case that ran. Nothing is installed,
+    /// and no privilege is needed.
+    #[command(after_help = EXIT_CODES, after_long_help = format!("{LAB_AFTER}\n\n{EXIT_CODES}"))]
+    Lab(Box<Lab>),
 }
 
 /// Options of `refolio migrate`.

@@ -2,4 +2,5 @@
 
 pub mod conform;
 pub mod explain;
+pub mod lab;
 pub mod migrate;

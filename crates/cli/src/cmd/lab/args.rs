@@ -1,0 +1,72 @@
+//! What the command line of `refolio lab` says.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::plan::Drill;
+use super::qemu::Accel;
+use crate::size;
+
+/// Options of `refolio lab`.
+#[derive(Args, Clone, Debug)]
+pub struct Lab {
+    /// Boot this kernel [default: Debian's, fetched with apt]
+    #[arg(long, value_name = "BZIMAGE", help_heading = "The kernel")]
+    pub kernel: Option<PathBuf>,
+
+    /// Where the modules of --kernel are, such as /lib/modules/RELEASE
+    #[arg(long, value_name = "DIR", requires = "kernel", help_heading = "The kernel")]
+    pub modules: Option<PathBuf>,
+
+    /// Which of Debian's kernels: a series such as 6.12, or newest [default: the release's]
+    #[arg(long, value_name = "SERIES", conflicts_with = "kernel", help_heading = "The kernel")]
+    pub debian: Option<String>,
+
+    /// More words for the kernel's command line
+    #[arg(long, value_name = "WORDS", default_value = "", allow_hyphen_values = true,
+          hide_default_value = true, help_heading = "The kernel")]
+    pub append: String,
+
+    /// Memory nodes
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..=16),
+          default_value_t = 2, help_heading = "The machine")]
+    pub nodes: u64,
+
+    /// Processors; nodes beyond their number have memory alone
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=64),
+          default_value_t = 2, help_heading = "The machine")]
+    pub cpus: u64,
+
+    /// Memory of all nodes together
+    #[arg(long, value_name = "SIZE", value_parser = size::parse_some, default_value = "2G",
+          help_heading = "The machine")]
+    pub mem: u64,
+
+    /// File systems, each on a disk of its own; tmpfs is always there
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "ext4,xfs,btrfs",
+          help_heading = "The machine")]
+    pub fs: Vec<String>,
+
+    /// Size of each disk; it takes space as it is written to
+    #[arg(long, value_name = "SIZE", value_parser = size::parse_some, default_value = "512M",
+          help_heading = "The machine")]
+    pub disk: u64,
+
+    /// How instructions are run [default: kvm where it proves to work, else tcg]
+    #[arg(long, value_enum, help_heading = "The machine")]
+    pub accel: Option<Accel>,
+
+    /// A guest that says nothing for so many seconds has failed
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..),
+          default_value_t = 120, help_heading = "The machine")]
+    pub silence: u64,
+
+    /// Write the kernel's whole log to this file
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+
+    /// Rehearse a failure instead of running the suite
+    #[arg(long, value_enum)]
+    pub drill: Option<Drill>,
+}

@@ -1,0 +1,197 @@
+//! Listens to a machine until it is off, and says how that came about.
+
+use std::time::{Duration, Instant};
+
+use refolio_conformance::event::Event;
+
+use super::klog::{Fault, Log, without_time};
+use super::plan::{MARK, Said};
+use super::qemu::{Heard, Machine};
+use crate::signal;
+
+/// How often it is looked whether somebody wants to stop.
+const BEAT: Duration = Duration::from_millis(100);
+
+/// A machine that has panicked is off within this time.
+const LAST_BREATH: Duration = Duration::from_secs(5);
+
+/// How long a machine may say nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Before the first line of its kernel.
+    pub first: Duration,
+    /// From then until it is up.
+    pub boot: Duration,
+    /// Afterwards.
+    pub work: Duration,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The job ended, the disks were unmounted, the machine went off.
+    Whole,
+    /// The kernel has not said a word.
+    Mute,
+    /// The guest could not do its job.
+    Cannot(String),
+    /// The machine fell silent for this long.
+    Silent(Duration),
+    /// The machine went off in the middle.
+    Off,
+    /// The job was ended by something else than itself: a signal, or a code that it does not have.
+    Broken(String),
+    /// Somebody wanted it to stop.
+    Stopped,
+}
+
+/// Something the kernel told of, and the cases that ran then.
+#[derive(Clone, Debug)]
+pub struct Blamed {
+    /// What it told of.
+    pub fault: Fault,
+    /// Those cases; if none ran, the one before.
+    pub cases: Vec<String>,
+}
+
+/// All that was heard.
+#[derive(Debug)]
+pub struct Run {
+    /// The suite's events.
+    pub events: Vec<Event>,
+    /// The kernel's log.
+    pub log: Log,
+    /// What the kernel told of.
+    pub blamed: Vec<Blamed>,
+    /// The kernel, once it was up.
+    pub kernel: Option<String>,
+    /// What QEMU said.
+    pub qemu: Vec<String>,
+    /// Cases that have begun and not ended.
+    pub running: Vec<String>,
+    /// Whether the guest has unmounted its disks.
+    pub unmounted: bool,
+    /// How it ended.
+    pub end: End,
+}
+
+/// Listens to the end. `see` is shown each event as it comes.
+pub fn watch(
+    mut machine: Machine,
+    patience: Patience,
+    see: &mut dyn FnMut(&Run, &Event),
+) -> Run {
+    let mut run = Run {
+        events: Vec::new(),
+        log: Log::default(),
+        blamed: Vec::new(),
+        kernel: None,
+        qemu: Vec::new(),
+        running: Vec::new(),
+        unmounted: false,
+        end: End::Off,
+    };
+    let mut last = Instant::now();
+    let mut closed = 0;
+    while closed < 3 {
+        let Ok(heard) = machine.heard.recv_timeout(BEAT) else {
+            if signal::stopped() {
+                run.end = End::Stopped;
+                break;
+            }
+            let quiet = last.elapsed();
+            if quiet > run.limit(patience) {
+                let mute = run.log.lines.is_empty();
+                run.end = if mute { End::Mute } else { End::Silent(quiet) };
+                break;
+            }
+            // Without a connection nothing is ever closed.
+            if quiet > BEAT * 3 && machine.ended().is_some() {
+                break;
+            }
+            continue;
+        };
+        last = Instant::now();
+        match heard {
+            Heard::Console(line) => run.console(&line),
+            Heard::Port(line) => run.port(&line, see),
+            Heard::Qemu(line) => run.qemu.push(line),
+            Heard::Closed => closed += 1,
+        }
+    }
+    run
+}
+
+impl Run {
+    fn limit(&self, patience: Patience) -> Duration {
+        let panicked = self.blamed.iter().any(|it| it.fault.name == "kernel panic");
+        match (&self.kernel, self.log.lines.is_empty()) {
+            _ if panicked => LAST_BREATH,
+            (Some(_), _) => patience.work,
+            (None, false) => patience.boot,
+            (None, true) => patience.first,
+        }
+    }
+
+    fn console(&mut self, line: &str) {
+        if let Some(why) = without_time(line).strip_prefix(MARK) {
+            self.end = End::Cannot(why.to_owned());
+        }
+        if self.log.push(line)
+            && let Some(fault) = self.log.faults.last()
+        {
+            let last = self.events.iter().rev().find_map(|event| match event {
+                Event::Verdict(judged) => Some(judged.case.clone()),
+                _ => None,
+            });
+            let cases = match self.running.as_slice() {
+                [] => last.into_iter().collect(),
+                running => running.to_vec(),
+            };
+            self.blamed.push(Blamed { fault: fault.clone(), cases });
+        }
+    }
+
+    fn port(&mut self, line: &str, see: &mut dyn FnMut(&Run, &Event)) {
+        match Said::of_line(line) {
+            Some(Said::Up { kernel }) => self.kernel = Some(kernel),
+            Some(Said::Cannot { why }) => self.end = End::Cannot(why),
+            Some(Said::Ended { code: Some(0 | 1), .. }) => self.end = End::Whole,
+            Some(Said::Ended { code, signal }) => self.end = End::Broken(self.how(code, signal)),
+            Some(Said::Unmounted) => self.unmounted = true,
+            None => {}
+        }
+        let Some(event) = Event::of_line(line) else { return };
+        match &event {
+            Event::Case(start) => self.running.push(start.case.clone()),
+            Event::Verdict(judged) => self.running.retain(|case| *case != judged.case),
+            _ => {}
+        }
+        see(self, &event);
+        self.events.push(event);
+    }
+
+    /// How the suite ended, with its own last words.
+    fn how(&self, code: Option<i32>, signal: Option<i32>) -> String {
+        let words = self.log.lines.iter().rev().find_map(|line| line.strip_prefix("refolio: "));
+        match (code, signal, words) {
+            (_, Some(signal), _) => format!("the suite was killed by signal {signal}"),
+            (Some(_), _, Some(words)) => format!("the suite in the guest: {words}"),
+            (code, ..) => format!("the suite ended with exit code {}", code.unwrap_or(-1)),
+        }
+    }
+
+    /// File systems that were found damaged after the machine was off.
+    pub fn end_with(&mut self, damage: Vec<String>) {
+        if !damage.is_empty() {
+            self.end = End::Broken(damage.join("; "));
+        }
+    }
+
+    /// What the kernel told of, with all that it said.
+    pub fn faults(&self) -> impl Iterator<Item = (&Blamed, &[String])> {
+        // A report grows after it has been blamed.
+        let pairs = self.blamed.iter().zip(&self.log.faults);
+        pairs.map(|(blamed, fault)| (blamed, self.log.report(fault)))
+    }
+}
