@@ -24,8 +24,14 @@ pub struct Lab {
     pub debian: Option<String>,
 
     /// More words for the kernel's command line
-    #[arg(long, value_name = "WORDS", default_value = "", allow_hyphen_values = true,
-          hide_default_value = true, help_heading = "The kernel")]
+    #[arg(
+        long,
+        value_name = "WORDS",
+        default_value = "",
+        allow_hyphen_values = true,
+        hide_default_value = true,
+        help_heading = "The kernel"
+    )]
     pub append: String,
 
     /// Memory nodes
@@ -44,8 +50,13 @@ pub struct Lab {
     pub mem: u64,
 
     /// File systems, each on a disk of its own; tmpfs is always there
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "ext4,xfs,btrfs",
-          help_heading = "The machine")]
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        default_value = "ext4,xfs,btrfs",
+        help_heading = "The machine"
+    )]
     pub fs: Vec<String>,
 
     /// Size of each disk; it takes space as it is written to

@@ -16,11 +16,8 @@ use super::plan::{self, Plan};
 
 /// Writes the archive.
 pub fn write(to: &Path, plan: &Plan, modules: &[Module]) -> io::Result<()> {
-    let mut archive = Archive {
-        file: BufWriter::new(File::create(to)?),
-        folders: BTreeSet::new(),
-        inode: 0,
-    };
+    let mut archive =
+        Archive { file: BufWriter::new(File::create(to)?), folders: BTreeSet::new(), inode: 0 };
     archive.program()?;
     for module in modules {
         archive.file(&format!("modules/{}", module.name), 0o644, &module.bytes)?;

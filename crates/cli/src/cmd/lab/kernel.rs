@@ -26,8 +26,10 @@ pub struct Kernel {
 pub fn own(image: &Path, modules: Option<&Path>) -> Result<Kernel, Failure> {
     let refuse = |why: &str| {
         let image = image.display();
-        Failure::unusable(format!("{image}: {why}: --kernel wants a bzImage, as `make` leaves it \
-             at arch/x86/boot/bzImage"))
+        Failure::unusable(format!(
+            "{image}: {why}: --kernel wants a bzImage, as `make` leaves it \
+             at arch/x86/boot/bzImage"
+        ))
     };
     let mut magic = [0; 4];
     let mut file = File::open(image).map_err(|error| refuse(&error.to_string()))?;

@@ -48,6 +48,7 @@ const DRIVERS: [&str; 3] = ["virtio_pci", "virtio_blk", "virtio_console"];
 /// Runs the command.
 pub fn run(args: &Lab) -> Result<Exit, Failure> {
     signal::listen()?;
+    qemu::check()?;
     let log = args.log.as_deref().map(report::create_log).transpose()?;
     let kernel = match &args.kernel {
         Some(image) => kernel::own(image, args.modules.as_deref())?,
@@ -107,7 +108,8 @@ fn plan(args: &Lab, modules: &[Module], disks: &[Disk]) -> Plan {
 
 /// What the guest runs: `refolio conform` with these.
 fn suite(_args: &Lab, disks: &[String]) -> Vec<String> {
-    let mut words: Vec<_> = ["--subject", "linux", "--stream", "--disruptive"].map(String::from).into();
+    let mut words: Vec<_> =
+        ["--subject", "linux", "--stream", "--disruptive"].map(String::from).into();
     for fs in disks.iter().map(String::as_str).chain(["tmpfs"]) {
         words.extend(["--dir".into(), format!("{PLACES}/{fs}={fs}")]);
     }
@@ -193,16 +195,18 @@ fn refuse(run: &Run, args: &Lab) -> Result<(), Failure> {
         return Ok(());
     }
     let kernel = args.kernel.as_deref().unwrap_or(Path::new("Debian's kernel")).display();
+    let mute = run.log.lines.is_empty();
     let hint = if args.log.is_some() { "see its log" } else { "see its log with --log FILE" };
     let last = run.log.lines.iter().rev().find(|line| !line.trim().is_empty());
     let line = match &run.end {
         End::Cannot(why) => why.clone(),
         End::Broken(why) => why.clone(),
-        _ if run.log.lines.is_empty() && !run.qemu.is_empty() => run.qemu.join("; "),
-        End::Mute => format!(
-            "{kernel} does not boot: it has not said a word in {} s; is it for x86-64, with \
-             CONFIG_SERIAL_8250_CONSOLE?",
-            BOOT.as_secs()
+        _ if mute && !run.qemu.is_empty() => {
+            format!("{kernel} does not boot: {}", run.qemu.join("; "))
+        }
+        _ if mute => format!(
+            "{kernel} does not boot: it has not said a word; is it for x86-64, with \
+             CONFIG_SERIAL_8250_CONSOLE?"
         ),
         _ => match run.blamed.first() {
             Some(blamed) => format!("{kernel} does not boot: {}; {hint}", blamed.fault.line),

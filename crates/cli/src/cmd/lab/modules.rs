@@ -162,7 +162,8 @@ mod tests {
         for (file, info) in modules {
             let path = dir.path().join("kernel").join(file);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, format!("\x7fELF\0license=GPL\0{}\0", info.replace(';', "\0"))).unwrap();
+            fs::write(path, format!("\x7fELF\0license=GPL\0{}\0", info.replace(';', "\0")))
+                .unwrap();
         }
         if let Some(list) = builtin {
             fs::write(dir.path().join("modules.builtin"), list).unwrap();

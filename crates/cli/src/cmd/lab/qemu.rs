@@ -107,9 +107,9 @@ impl Machine {
         command.args(accel.options()).args(arguments(shape));
         // Ctrl-C is for this program, which then ends the machine.
         command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(|error| {
-            Failure::unusable(format!("{QEMU}: {error}: apt-get install qemu-system-x86"))
-        })?;
+        let mut child = command
+            .spawn()
+            .map_err(|error| Failure::unusable(format!("{QEMU} cannot be run: {error}")))?;
         if let Some(stderr) = child.stderr.take() {
             thread::spawn(move || relay(stderr, Heard::Qemu, &tell));
         }
@@ -127,6 +127,14 @@ impl Drop for Machine {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Refuses a host without QEMU, before anything is made.
+pub fn check() -> Result<(), Failure> {
+    if found(QEMU).is_file() {
+        return Ok(());
+    }
+    Err(Failure::unusable(format!("{QEMU} is missing: apt-get install qemu-system-x86")))
 }
 
 /// Waits for QEMU to connect, then relays what comes.

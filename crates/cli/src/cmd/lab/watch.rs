@@ -76,11 +76,7 @@ pub struct Run {
 }
 
 /// Listens to the end. `see` is shown each event as it comes.
-pub fn watch(
-    mut machine: Machine,
-    patience: Patience,
-    see: &mut dyn FnMut(&Run, &Event),
-) -> Run {
+pub fn watch(mut machine: Machine, patience: Patience, see: &mut dyn FnMut(&Run, &Event)) -> Run {
     let mut run = Run {
         events: Vec::new(),
         log: Log::default(),

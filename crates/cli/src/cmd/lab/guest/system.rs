@@ -52,7 +52,9 @@ fn attach(source: &str, place: &str, fs: &str, data: Option<&CStr>) -> Result<()
 pub fn load(modules: &[String]) -> Result<(), String> {
     for name in modules {
         let refused = |error: String| {
-            format!("the kernel refuses its module {name}: {error}: do --kernel and --modules match?")
+            format!(
+                "the kernel refuses its module {name}: {error}: do --kernel and --modules match?"
+            )
         };
         let file = fs::File::open(format!("/modules/{name}"));
         let file = file.map_err(|error| refused(error.to_string()))?;
