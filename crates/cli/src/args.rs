@@ -32,7 +32,9 @@ Examples:
   refolio lab                                Debian's kernel, two nodes, the quick profile
   refolio lab --kernel arch/x86/boot/bzImage your kernel, everything built in
   refolio lab --debian newest --nodes 3      the newest packaged; the third node has memory alone
-  refolio lab --drill panic                  what a panic looks like, before there is one";
+  refolio lab --drill panic                  what a panic looks like, before there is one
+  refolio lab build --source linux-source-6.1 --patch lab/forms/early-check.patch --out /var/tmp/k
+  refolio lab --kernel /var/tmp/k/bzImage    a kernel with that patch";
 
 const EXPLAIN_AFTER: &str = "\
 Examples:
@@ -102,6 +104,7 @@ pub enum Verb {
     /// off. A panic, a BUG, a warning, a hung task, a report of a sanitizer, a damaged file system
     /// and a guest that falls silent are failures, too, of the case that ran. Nothing is installed,
     /// and no privilege is needed.
+    #[command(args_conflicts_with_subcommands = true)]
     #[command(after_help = EXIT_CODES, after_long_help = format!("{LAB_AFTER}\n\n{EXIT_CODES}"))]
     Lab(Box<Lab>),
 }

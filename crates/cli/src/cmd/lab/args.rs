@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use super::plan::Drill;
 use super::qemu::Accel;
@@ -11,6 +11,10 @@ use crate::size;
 /// Options of `refolio lab`.
 #[derive(Args, Clone, Debug)]
 pub struct Lab {
+    /// Something else than a run.
+    #[command(subcommand)]
+    pub verb: Option<LabVerb>,
+
     /// Boot this kernel [default: Debian's, fetched with apt]
     #[arg(long, value_name = "BZIMAGE", help_heading = "The kernel")]
     pub kernel: Option<PathBuf>,
@@ -80,4 +84,42 @@ pub struct Lab {
     /// Rehearse a failure instead of running the suite
     #[arg(long, value_enum)]
     pub drill: Option<Drill>,
+}
+
+/// What else the laboratory can do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum LabVerb {
+    /// Build a small kernel from a source tree, with patches, for `refolio lab --kernel`.
+    ///
+    /// The tree is not modified. The first build takes long; a second one into the same --out, with
+    /// another patch, compiles only what that changes. See `lab/build-kernel.sh`, which does the work.
+    Build(Build),
+}
+
+/// Options of `refolio lab build`.
+#[derive(Args, Clone, Debug)]
+pub struct Build {
+    /// A kernel's source tree, such as Debian's linux-source-6.1, unpacked
+    #[arg(long, value_name = "DIR")]
+    pub source: PathBuf,
+
+    /// Where to build; the kernel will be bzImage there
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+
+    /// A patch to apply before (with -p1); may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub patch: Vec<PathBuf>,
+
+    /// More options for the kernel's configuration; may be given several times
+    #[arg(long, value_name = "FRAGMENT")]
+    pub config: Vec<PathBuf>,
+
+    /// How many compilers run side by side [default: as many as there are processors]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    pub jobs: Option<u64>,
+
+    /// The script that does the work [default: lab/build-kernel.sh of the checkout]
+    #[arg(long, value_name = "FILE")]
+    pub script: Option<PathBuf>,
 }

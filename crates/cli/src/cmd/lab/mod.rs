@@ -10,6 +10,7 @@
 //! See `docs/lab.md`.
 
 pub mod args;
+mod build;
 mod disks;
 pub mod guest;
 mod initramfs;
@@ -28,7 +29,7 @@ use std::time::Duration;
 use crate::exit::{Exit, Failure};
 use crate::signal::{self, Scratch, tell};
 use crate::size;
-use args::Lab;
+use args::{Lab, LabVerb};
 use disks::Disk;
 use kernel::Kernel;
 use modules::{Module, Modules};
@@ -47,6 +48,9 @@ const DRIVERS: [&str; 3] = ["virtio_pci", "virtio_blk", "virtio_console"];
 
 /// Runs the command.
 pub fn run(args: &Lab) -> Result<Exit, Failure> {
+    if let Some(LabVerb::Build(args)) = &args.verb {
+        return build::run(args);
+    }
     signal::listen()?;
     qemu::check()?;
     let log = args.log.as_deref().map(report::create_log).transpose()?;
