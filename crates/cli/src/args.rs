@@ -229,21 +229,9 @@ pub struct Conform {
     #[arg(long)]
     pub list: bool,
 
-    /// Write all that was said and found to this file, as JSON
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-
-    /// Write a JUnit report to this file, for build servers
-    #[arg(long, value_name = "FILE")]
-    pub junit: Option<PathBuf>,
-
-    /// Write one page to this file: the matrix, each cell of which opens
-    #[arg(long, value_name = "FILE")]
-    pub html: Option<PathBuf>,
-
-    /// Print KTAP instead of the matrix, for kernel CI
-    #[arg(long)]
-    pub ktap: bool,
+    /// Where reports go.
+    #[command(flatten)]
+    pub reports: Reports,
 
     /// Print one line of JSON for each thing that happens, as it happens
     #[arg(long, conflicts_with = "ktap")]
@@ -262,6 +250,26 @@ impl Conform {
     }
 }
 
+/// Where reports go.
+#[derive(Args, Clone, Debug)]
+pub struct Reports {
+    /// Write all that was said and found to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+
+    /// Write a JUnit report to this file, for build servers
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+
+    /// Write one page to this file: the matrix, each cell of which opens
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+
+    /// Print KTAP instead of the matrix, for kernel CI
+    #[arg(long)]
+    pub ktap: bool,
+}
+
 /// How often a case is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repeat {
@@ -272,11 +280,21 @@ pub enum Repeat {
 }
 
 impl Repeat {
-    fn parse(text: &str) -> Result<Self, String> {
+    /// From the command line.
+    pub fn parse(text: &str) -> Result<Self, String> {
         match (text, text.parse()) {
             ("until-failure", _) => Ok(Self::UntilFailure),
             (_, Ok(times)) if times > 0 => Ok(Self::Times(times)),
             _ => Err("neither a number from 1 on nor `until-failure`".into()),
+        }
+    }
+}
+
+impl std::fmt::Display for Repeat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Times(times) => write!(f, "{times}"),
+            Self::UntilFailure => f.write_str("until-failure"),
         }
     }
 }

@@ -4,7 +4,7 @@ mod child;
 mod folders;
 mod here;
 mod kernel_log;
-mod outputs;
+pub mod outputs;
 mod plan;
 pub mod report;
 pub mod told;
@@ -38,7 +38,7 @@ pub fn run(args: &Conform) -> Result<Exit, Failure> {
         return child::play(case, seed, &settings);
     }
     signal::listen()?;
-    let outputs = outputs::Outputs::open(args)?;
+    let outputs = outputs::Outputs::open(&args.reports, args.stream)?;
     let is_linux = args.subject == SubjectName::Linux;
     let scratch = if is_linux { folders::make(&args.dir)? } else { Vec::new() };
     let dirs = scratch.iter().map(|dir| dir.path().to_owned()).collect();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::report::{html, junit, ktap, matrix};
 use super::told::Run;
-use crate::args::Conform;
+use crate::args::Reports;
 use crate::exit::Failure;
 use crate::signal;
 
@@ -19,8 +19,8 @@ pub struct Outputs {
 }
 
 impl Outputs {
-    /// Opens them.
-    pub fn open(args: &Conform) -> Result<Self, Failure> {
+    /// Opens them; `stream`: the terminal has seen everything.
+    pub fn open(args: &Reports, stream: bool) -> Result<Self, Failure> {
         let wanted: [(_, _, fn(&Run) -> String); 3] = [
             ("--json", &args.json, json),
             ("--junit", &args.junit, junit::document),
@@ -30,7 +30,7 @@ impl Outputs {
             path.as_ref().map(|path| open(option, path).map(|file| (path.clone(), file, make)))
         });
         let files = wanted.collect::<Result<_, _>>()?;
-        Ok(Self { files, ktap: args.ktap, stream: args.stream })
+        Ok(Self { files, ktap: args.ktap, stream })
     }
 
     /// Writes them, and what is for the terminal.

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::plan::Drill;
 use super::qemu::Accel;
+use crate::args::{ProfileName, Repeat, Reports};
 use crate::size;
 
 /// Options of `refolio lab`.
@@ -14,6 +15,26 @@ pub struct Lab {
     /// Something else than a run.
     #[command(subcommand)]
     pub verb: Option<LabVerb>,
+
+    /// How much is tried
+    #[arg(long, value_enum, default_value_t = ProfileName::Quick)]
+    pub profile: ProfileName,
+
+    /// Only the case of this name; `*` stands for any text
+    #[arg(long, value_name = "NAME")]
+    pub case: Option<String>,
+
+    /// Seed of whatever the suite can decide [default: a random one, which the report names]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+
+    /// How often, each time with the next seed: a number, or until-failure [default: 1; soak: for ever]
+    #[arg(long, value_name = "N", value_parser = Repeat::parse)]
+    pub repeat: Option<Repeat>,
+
+    /// Where reports go.
+    #[command(flatten)]
+    pub reports: Reports,
 
     /// Boot this kernel [default: Debian's, fetched with apt]
     #[arg(long, value_name = "BZIMAGE", help_heading = "The kernel")]

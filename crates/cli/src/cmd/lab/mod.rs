@@ -26,6 +26,7 @@ mod watch;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::cmd::conform::outputs::Outputs;
 use crate::exit::{Exit, Failure};
 use crate::signal::{self, Scratch, tell};
 use crate::size;
@@ -35,7 +36,7 @@ use kernel::Kernel;
 use modules::{Module, Modules};
 use plan::{Job, PLACES, Plan};
 use qemu::{Accel, Machine, Shape};
-use watch::{End, Patience, Run};
+use watch::{End, Patience, Session};
 
 /// A machine that says nothing for so long at power-on, under KVM, hangs in it.
 const KVM_PROBE: Duration = Duration::from_secs(10);
@@ -54,6 +55,7 @@ pub fn run(args: &Lab) -> Result<Exit, Failure> {
     signal::listen()?;
     qemu::check()?;
     let log = args.log.as_deref().map(report::create_log).transpose()?;
+    let outputs = Outputs::open(&args.reports, false)?;
     let kernel = match &args.kernel {
         Some(image) => kernel::own(image, args.modules.as_deref())?,
         None => kernel::packaged(args.debian.as_deref(), &mut |line| tell(line))?,
@@ -78,16 +80,16 @@ pub fn run(args: &Lab) -> Result<Exit, Failure> {
         disks: &disks,
         folder: scratch.path(),
     };
-    let mut run = boot(&shape, args)?;
-    let damage = check_disks(&run, &disks)?;
+    let mut session = boot(&shape, args)?;
+    let damage = check_disks(&session, &disks)?;
     // The folder goes before the report comes: whoever reads the report finds nothing left.
     drop(scratch);
     if let Some(log) = log {
-        report::write_log(log, &run)?;
+        report::write_log(log, &session)?;
     }
-    refuse(&run, args)?;
-    run.end_with(damage);
-    report::tell(&run)
+    refuse(&session, args)?;
+    session.end_with(damage);
+    Ok(report::tell(&mut session, outputs))
 }
 
 /// The modules that the machine and the file systems need.
@@ -111,11 +113,18 @@ fn plan(args: &Lab, modules: &[Module], disks: &[Disk]) -> Plan {
 }
 
 /// What the guest runs: `refolio conform` with these.
-fn suite(_args: &Lab, disks: &[String]) -> Vec<String> {
+fn suite(args: &Lab, disks: &[String]) -> Vec<String> {
     let mut words: Vec<_> =
         ["--subject", "linux", "--stream", "--disruptive"].map(String::from).into();
+    let mut option = |name: &str, value: Option<String>| {
+        words.extend(value.into_iter().flat_map(|value| [name.to_owned(), value]));
+    };
+    option("--profile", Some(args.profile.name().into()));
+    option("--case", args.case.clone());
+    option("--seed", args.seed.map(|seed| seed.to_string()));
+    option("--repeat", args.repeat.map(|repeat| repeat.to_string()));
     for fs in disks.iter().map(String::as_str).chain(["tmpfs"]) {
-        words.extend(["--dir".into(), format!("{PLACES}/{fs}={fs}")]);
+        words.extend(["--dir".into(), format!("{PLACES}/{fs}")]);
     }
     words
 }
@@ -165,7 +174,7 @@ fn command_line(args: &Lab) -> String {
 }
 
 /// Boots, with KVM if that says a word.
-fn boot(shape: &Shape<'_>, args: &Lab) -> Result<Run, Failure> {
+fn boot(shape: &Shape<'_>, args: &Lab) -> Result<Session, Failure> {
     let tries = args.accel.map_or_else(Accel::to_try, |accel| vec![accel]);
     let mut tries = tries.into_iter().peekable();
     loop {
@@ -174,45 +183,45 @@ fn boot(shape: &Shape<'_>, args: &Lab) -> Result<Run, Failure> {
         let first = if tries.peek().is_some() { KVM_PROBE } else { BOOT };
         let patience = Patience { first, boot: BOOT, work: Duration::from_secs(args.silence) };
         let machine = Machine::start(shape, accel)?;
-        let run = watch::watch(machine, patience, &mut report::see);
-        let mute = run.log.lines.is_empty() && run.end != End::Stopped;
+        let session = watch::watch(machine, patience, &mut report::see);
+        let mute = session.log.lines.is_empty() && session.end != End::Stopped;
         if mute && tries.peek().is_some() {
             tell(&format!("{} does not run a kernel here; trying the next", accel.name()));
             continue;
         }
-        return Ok(run);
+        return Ok(session);
     }
 }
 
 /// File systems are to be whole, once they are unmounted.
-fn check_disks(run: &Run, disks: &[Disk]) -> Result<Vec<String>, Failure> {
+fn check_disks(session: &Session, disks: &[Disk]) -> Result<Vec<String>, Failure> {
     let mut damage = Vec::new();
-    for disk in disks.iter().filter(|_| run.unmounted) {
+    for disk in disks.iter().filter(|_| session.unmounted) {
         damage.extend(disk.check()?);
     }
     Ok(damage)
 }
 
 /// A kernel that never got to work is no verdict, but input that cannot be used.
-fn refuse(run: &Run, args: &Lab) -> Result<(), Failure> {
-    if run.end == End::Stopped || !run.events.is_empty() {
+fn refuse(session: &Session, args: &Lab) -> Result<(), Failure> {
+    if session.end == End::Stopped || !session.told.cases.is_empty() {
         return Ok(());
     }
     let kernel = args.kernel.as_deref().unwrap_or(Path::new("Debian's kernel")).display();
-    let mute = run.log.lines.is_empty();
+    let mute = session.log.lines.is_empty();
     let hint = if args.log.is_some() { "see its log" } else { "see its log with --log FILE" };
-    let last = run.log.lines.iter().rev().find(|line| !line.trim().is_empty());
-    let line = match &run.end {
+    let last = session.log.lines.iter().rev().find(|line| !line.trim().is_empty());
+    let line = match &session.end {
         End::Cannot(why) => why.clone(),
         End::Broken(why) => why.clone(),
-        _ if mute && !run.qemu.is_empty() => {
-            format!("{kernel} does not boot: {}", run.qemu.join("; "))
+        _ if mute && !session.qemu.is_empty() => {
+            format!("{kernel} does not boot: {}", session.qemu.join("; "))
         }
         _ if mute => format!(
             "{kernel} does not boot: it has not said a word; is it for x86-64, with \
              CONFIG_SERIAL_8250_CONSOLE?"
         ),
-        _ => match run.blamed.first() {
+        _ => match session.blamed.first() {
             Some(blamed) => format!("{kernel} does not boot: {}; {hint}", blamed.fault.line),
             None => format!(
                 "{kernel} does not boot: its last words were \"{}\"; {hint}",

@@ -4,12 +4,17 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-use refolio_conformance::event::{Answer, Event};
+use refolio_conformance::event::Event;
 
 use super::verdicts;
-use super::watch::{End, Run};
+use super::watch::{End, Session};
+use crate::cmd::conform::outputs::Outputs;
+use crate::cmd::conform::told::Run;
 use crate::exit::{Exit, Failure};
 use crate::signal::tell as say;
+
+/// So many lines of a fault are shown; `--log` has them all.
+const SHOWN: usize = 30;
 
 /// Opens the file for the kernel's log, before anything starts.
 pub fn create_log(path: &Path) -> Result<File, Failure> {
@@ -19,35 +24,61 @@ pub fn create_log(path: &Path) -> Result<File, Failure> {
 }
 
 /// Writes the kernel's log.
-pub fn write_log(mut file: File, run: &Run) -> Result<(), Failure> {
-    let text: String = run.log.lines.iter().map(|line| format!("{line}\n")).collect();
+pub fn write_log(mut file: File, session: &Session) -> Result<(), Failure> {
+    let text: String = session.log.lines.iter().map(|line| format!("{line}\n")).collect();
     file.write_all(text.as_bytes()).map_err(|error| Failure::broken("writing --log", error))
 }
 
 /// Shows an event as it comes.
-pub fn see(_run: &Run, event: &Event) {
-    if let Event::Verdict(judged) = event {
-        say(&format!("{:>8}  {}", judged.verdict.name(), judged.case));
+pub fn see(told: &Run, event: &Event) {
+    match event {
+        Event::Started(start) => say(&format!(
+            "{}: {} cases, profile {}, seed {}",
+            start.about, start.cases, start.profile, start.seed
+        )),
+        Event::Verdict(judged) => {
+            let done = told.judged().count();
+            let all = told.start.as_ref().map_or(0, |start| start.cases);
+            let (verdict, case) = (judged.verdict.name(), &judged.case);
+            let seconds = judged.elapsed_ms as f64 / 1e3;
+            say(&format!("{done:>4}/{all} {verdict:>8} {seconds:>6.1} s  {case}"));
+        }
+        Event::Case(_) | Event::Note { .. } | Event::Finished(_) => {}
     }
 }
 
 /// Shows it all, and says how the command ends.
-pub fn tell(run: &Run) -> Result<Exit, Failure> {
-    let events = verdicts::events(run);
-    let mut failed = verdicts::end_of(run).is_some() || verdicts::blameless_faults(run);
-    for event in &events {
-        if let Event::Verdict(judged) = event
-            && judged.verdict == Answer::Fail
-        {
-            failed = true;
-            for wronged in &judged.failures {
-                println!("{}: {}: {}", judged.case, wronged.wrong, wronged.detail);
-            }
+pub fn tell(session: &mut Session, outputs: Outputs) -> Exit {
+    verdicts::lay(session);
+    outputs.tell(&session.told);
+    for (blamed, report) in session.faults() {
+        let cases = match blamed.cases.as_slice() {
+            [] => "no case ran".into(),
+            cases => cases.join(", "),
+        };
+        say(&format!("\n{} ({cases}):", blamed.fault.name));
+        report.iter().take(SHOWN).for_each(|line| say(&format!("    {line}")));
+        if report.len() > SHOWN {
+            say(&format!("    and {} lines more: see --log", report.len() - SHOWN));
         }
     }
-    Ok(match run.end {
-        End::Stopped => Exit::Interrupted,
-        _ if failed => Exit::Differs,
-        _ => Exit::Well,
-    })
+    let end = verdicts::end_of(session);
+    if let Some(why) = &end {
+        say(&format!("\nthe run is not whole: {why}"));
+    }
+    let fine = session.told.bad().next().is_none() && !verdicts::is_blameless(session);
+    match session.end {
+        End::Stopped if fine_but_stopped(session) => Exit::Interrupted,
+        _ if fine && end.is_none() => Exit::Well,
+        _ => Exit::Differs,
+    }
+}
+
+/// Whether nothing but the stop itself has ended cases.
+fn fine_but_stopped(session: &Session) -> bool {
+    session.blamed.is_empty()
+        && session
+            .told
+            .bad()
+            .all(|(_, judged)| judged.failures.iter().all(|failure| failure.wrong == verdicts::END))
 }

@@ -7,6 +7,7 @@ use refolio_conformance::event::Event;
 use super::klog::{Fault, Log, without_time};
 use super::plan::{MARK, Said};
 use super::qemu::{Heard, Machine};
+use crate::cmd::conform::told::Run;
 use crate::signal;
 
 /// How often it is looked whether somebody wants to stop.
@@ -56,9 +57,9 @@ pub struct Blamed {
 
 /// All that was heard.
 #[derive(Debug)]
-pub struct Run {
-    /// The suite's events.
-    pub events: Vec<Event>,
+pub struct Session {
+    /// What the suite told.
+    pub told: Run,
     /// The kernel's log.
     pub log: Log,
     /// What the kernel told of.
@@ -67,8 +68,6 @@ pub struct Run {
     pub kernel: Option<String>,
     /// What QEMU said.
     pub qemu: Vec<String>,
-    /// Cases that have begun and not ended.
-    pub running: Vec<String>,
     /// Whether the guest has unmounted its disks.
     pub unmounted: bool,
     /// How it ended.
@@ -76,14 +75,13 @@ pub struct Run {
 }
 
 /// Listens to the end. `see` is shown each event as it comes.
-pub fn watch(mut machine: Machine, patience: Patience, see: &mut dyn FnMut(&Run, &Event)) -> Run {
-    let mut run = Run {
-        events: Vec::new(),
+pub fn watch(mut machine: Machine, patience: Patience, see: &mut dyn FnMut(&Run, &Event)) -> Session {
+    let mut session = Session {
+        told: Run::default(),
         log: Log::default(),
         blamed: Vec::new(),
         kernel: None,
         qemu: Vec::new(),
-        running: Vec::new(),
         unmounted: false,
         end: End::Off,
     };
@@ -92,13 +90,13 @@ pub fn watch(mut machine: Machine, patience: Patience, see: &mut dyn FnMut(&Run,
     while closed < 3 {
         let Ok(heard) = machine.heard.recv_timeout(BEAT) else {
             if signal::stopped() {
-                run.end = End::Stopped;
+                session.end = End::Stopped;
                 break;
             }
             let quiet = last.elapsed();
-            if quiet > run.limit(patience) {
-                let mute = run.log.lines.is_empty();
-                run.end = if mute { End::Mute } else { End::Silent(quiet) };
+            if quiet > session.limit(patience) {
+                let mute = session.log.lines.is_empty();
+                session.end = if mute { End::Mute } else { End::Silent(quiet) };
                 break;
             }
             // Without a connection nothing is ever closed.
@@ -109,16 +107,16 @@ pub fn watch(mut machine: Machine, patience: Patience, see: &mut dyn FnMut(&Run,
         };
         last = Instant::now();
         match heard {
-            Heard::Console(line) => run.console(&line),
-            Heard::Port(line) => run.port(&line, see),
-            Heard::Qemu(line) => run.qemu.push(line),
+            Heard::Console(line) => session.console(&line),
+            Heard::Port(line) => session.port(&line, see),
+            Heard::Qemu(line) => session.qemu.push(line),
             Heard::Closed => closed += 1,
         }
     }
-    run
+    session
 }
 
-impl Run {
+impl Session {
     fn limit(&self, patience: Patience) -> Duration {
         let panicked = self.blamed.iter().any(|it| it.fault.name == "kernel panic");
         match (&self.kernel, self.log.lines.is_empty()) {
@@ -136,14 +134,9 @@ impl Run {
         if self.log.push(line)
             && let Some(fault) = self.log.faults.last()
         {
-            let last = self.events.iter().rev().find_map(|event| match event {
-                Event::Verdict(judged) => Some(judged.case.clone()),
-                _ => None,
-            });
-            let cases = match self.running.as_slice() {
-                [] => last.into_iter().collect(),
-                running => running.to_vec(),
-            };
+            let running: Vec<_> = self.told.running().map(|it| it.case.case.clone()).collect();
+            let last = self.told.cases.last().map(|it| it.case.case.clone());
+            let cases = if running.is_empty() { last.into_iter().collect() } else { running };
             self.blamed.push(Blamed { fault: fault.clone(), cases });
         }
     }
@@ -158,13 +151,8 @@ impl Run {
             None => {}
         }
         let Some(event) = Event::of_line(line) else { return };
-        match &event {
-            Event::Case(start) => self.running.push(start.case.clone()),
-            Event::Verdict(judged) => self.running.retain(|case| *case != judged.case),
-            _ => {}
-        }
-        see(self, &event);
-        self.events.push(event);
+        self.told.hear(&event);
+        see(&self.told, &event);
     }
 
     /// How the suite ended, with its own last words.
