@@ -6,6 +6,8 @@ use serde::Serialize;
 /// What has been told so far.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Run {
+    /// The command that runs a case of it again; None: `refolio conform` with the run's options.
+    pub command: Option<String>,
     /// What it set out to do.
     pub start: Option<Start>,
     /// The cases, in the order in which they began.
@@ -115,9 +117,8 @@ impl Run {
         let options = start.map(|start| start.options.as_str()).filter(|text| !text.is_empty());
         let options = options.map(|text| format!(" {text}")).unwrap_or_default();
         let CaseStart { case, seed, .. } = &told.case;
-        format!(
-            "refolio conform --subject {subject} --case {case} --seed {seed} \
-             --repeat until-failure{options}"
-        )
+        let here = || format!("refolio conform --subject {subject}{options}");
+        let command = self.command.clone().unwrap_or_else(here);
+        format!("{command} --case {case} --seed {seed} --repeat until-failure")
     }
 }

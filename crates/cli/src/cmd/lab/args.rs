@@ -107,6 +107,38 @@ pub struct Lab {
     pub drill: Option<Drill>,
 }
 
+impl Lab {
+    /// The command that makes the same machine again, up to the case.
+    pub fn command(&self) -> String {
+        let mut words = vec!["refolio lab".to_owned()];
+        let path = |path: &PathBuf| path.display().to_string();
+        let texts = [
+            ("--kernel", self.kernel.as_ref().map(path)),
+            ("--modules", self.modules.as_ref().map(path)),
+            ("--debian", self.debian.clone()),
+            ("--append", Some(self.append.clone()).filter(|text| !text.is_empty())),
+            ("--fs", Some(self.fs.join(","))),
+            ("--accel", self.accel.map(|accel| accel.name().to_owned())),
+        ];
+        for (name, text) in texts {
+            words.extend(text.map(|text| format!("{name} {}", quoted(&text))));
+        }
+        let Self { nodes, cpus, .. } = self;
+        words.push(format!("--nodes {nodes} --cpus {cpus} --mem {}M", self.mem >> 20));
+        words.join(" ")
+    }
+}
+
+/// As a shell takes it for one word.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,+:=".contains(c);
+    if text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
 /// What else the laboratory can do.
 #[derive(Clone, Debug, Subcommand)]
 pub enum LabVerb {

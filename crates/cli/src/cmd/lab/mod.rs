@@ -89,6 +89,7 @@ pub fn run(args: &Lab) -> Result<Exit, Failure> {
     }
     refuse(&session, args)?;
     session.end_with(damage);
+    session.told.command = Some(args.command());
     Ok(report::tell(&mut session, outputs))
 }
 

@@ -75,7 +75,11 @@ pub struct Session {
 }
 
 /// Listens to the end. `see` is shown each event as it comes.
-pub fn watch(mut machine: Machine, patience: Patience, see: &mut dyn FnMut(&Run, &Event)) -> Session {
+pub fn watch(
+    mut machine: Machine,
+    patience: Patience,
+    see: &mut dyn FnMut(&Run, &Event),
+) -> Session {
     let mut session = Session {
         told: Run::default(),
         log: Log::default(),
