@@ -240,6 +240,15 @@ impl Ground {
         if state != State::Dirty {
             backing.file.sync_all().map_err(refused("fsync"))?;
         }
+        if state == State::Large {
+            // Where writes do not make large folios, reading ahead may.
+            let dropped = rustix::fs::fadvise(&backing.file, 0, None, rustix::fs::Advice::DontNeed);
+            dropped.map_err(refused("posix_fadvise"))?;
+            let mut chunk = vec![0; 16 * PAGE_SIZE];
+            for at in (0..bytes.len()).step_by(chunk.len()) {
+                backing.file.read_exact_at(&mut chunk, at as u64).map_err(refused("reading"))?;
+            }
+        }
         if state == State::Sparse {
             for page in (0..self.pages()).step_by(2) {
                 self.ledger.cut(page..page + 1, || punch(&backing.file, page))?;

@@ -180,7 +180,7 @@ impl Machine {
         fs::create_dir(&group).map_err(refused("making a cgroup"))?;
         settings.insert(0, setting);
         let cpuset = Cpuset { group: group.clone(), _settings: settings };
-        cpuset.give(self.nodes[0]).map_err(refused("cpuset.mems"))?;
+        cpuset.give(&self.nodes).map_err(refused("cpuset.mems"))?;
         let me = std::process::id().to_string();
         fs::write(group.join("cgroup.procs"), me).map_err(refused("joining a cgroup"))?;
         Ok(cpuset)
@@ -232,9 +232,10 @@ pub(crate) struct Cpuset {
 }
 
 impl Cpuset {
-    /// Gives it the memory of this node, and no other.
-    pub fn give(&self, node: usize) -> io::Result<()> {
-        fs::write(self.group.join("cpuset.mems"), node.to_string())
+    /// Gives it the memory of these nodes, and no other.
+    pub fn give(&self, nodes: &[usize]) -> io::Result<()> {
+        let nodes: Vec<_> = nodes.iter().map(usize::to_string).collect();
+        fs::write(self.group.join("cpuset.mems"), nodes.join(","))
     }
 }
 

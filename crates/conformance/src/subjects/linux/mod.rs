@@ -19,6 +19,7 @@
 
 mod acts;
 mod column;
+mod frames;
 mod ground;
 mod kind;
 mod look;

@@ -1,15 +1,14 @@
 //! Triggers: who moves pages. Each turn looks where pages are before and after, by node or frame.
 
-use std::fs;
 use std::io;
-use std::os::fd::AsFd;
 use std::time::Duration;
 
 use refolio::PAGE_SIZE;
 
+use super::frames;
 use super::machine::{Machine, NEEDS_ROOT, Stop, refused};
 use super::play::{Actor, Me, Play};
-use super::sys::{self, Advice, Map, Mover, Registered, Source, Where};
+use super::sys::{self, Mover, Where};
 use crate::tally::Fact;
 
 /// What makes pages move.
@@ -84,12 +83,10 @@ impl Trigger {
             Self::MigratePages => &[Actor { name: "migrate_pages", writes: false, act: migrate }],
             Self::Mbind => &[Actor { name: "mbind", writes: false, act: bind }],
             Self::Cpuset => &[Actor { name: "cpuset", writes: false, act: cpuset }],
-            Self::Compaction => &[Actor { name: "compaction", writes: false, act: compact }],
-            Self::Offline => &[Actor { name: "memory offline", writes: false, act: offline }],
-            Self::SoftOffline => {
-                &[Actor { name: "soft offline", writes: false, act: soft_offline }]
-            }
-            Self::LongtermPin => &[Actor { name: "longterm pin", writes: false, act: longterm }],
+            Self::Compaction => &[frames::COMPACTION],
+            Self::Offline => &[frames::OFFLINE],
+            Self::SoftOffline => &[frames::SOFT_OFFLINE],
+            Self::LongtermPin => &[frames::LONGTERM_PIN],
         })
     }
 }
@@ -103,7 +100,7 @@ fn addresses(play: &Play, pages: std::ops::Range<u64>) -> Vec<usize> {
     maps.flat_map(|map| pages.clone().map(|page| map.address(page))).collect()
 }
 
-fn all(play: &Play) -> Vec<usize> {
+pub(crate) fn all(play: &Play) -> Vec<usize> {
     addresses(play, 0..play.ground.pages())
 }
 
@@ -205,94 +202,7 @@ fn bind(play: &Play, me: &mut Me) -> Result<(), Stop> {
 fn cpuset(play: &Play, me: &mut Me) -> Result<(), Stop> {
     let (_, to) = two(play, me);
     let group = play.cpuset.as_ref().ok_or(Stop::Lacks("a cpuset"))?;
-    counted(play, to, || group.give(to), "cpuset.mems")?;
+    counted(play, to, || group.give(&[to]), "cpuset.mems")?;
     std::thread::sleep(Duration::from_millis(1));
-    Ok(())
-}
-
-/// How many frames have changed, where frames are shown.
-fn frames(play: &Play, act: impl FnOnce() -> io::Result<()>) -> Result<io::Result<()>, Stop> {
-    let before = frames_now(play)?;
-    let acted = act();
-    for (before, after) in before.into_iter().zip(frames_now(play)?) {
-        let fact = match (before, after) {
-            (Some(before), Some(after)) if before != after => Fact::Moved,
-            (Some(_), Some(_)) => Fact::Busy,
-            _ => Fact::Gone,
-        };
-        play.tally.add(fact, 1);
-    }
-    Ok(acted)
-}
-
-/// The frames of all pages. Pages that nobody maps are mapped for this moment only.
-fn frames_now(play: &Play) -> Result<Vec<Option<u64>>, Stop> {
-    let shown = play.frames.as_ref().ok_or(Stop::Lacks(NEEDS_ROOT))?;
-    let look = |addresses: Vec<usize>| addresses.into_iter().map(|at| shown.frame(at)).collect();
-    let (None, Some(backing)) = (&play.ground.map, &play.ground.file) else {
-        return Ok(look(all(play)));
-    };
-    let len = play.ground.pages() as usize * PAGE_SIZE;
-    let map = Map::new(Source::ReadOnly(backing.file.as_fd()), len).map_err(refused("mmap"))?;
-    let mut word = [0; 8];
-    (0..map.pages()).for_each(|page| map.load(page as usize * PAGE_SIZE, &mut word));
-    Ok(look((0..map.pages()).map(|page| map.address(page)).collect()))
-}
-
-fn compact(play: &Play, me: &mut Me) -> Result<(), Stop> {
-    let compacted = frames(play, || fs::write("/proc/sys/vm/compact_memory", "1"))?;
-    compacted.map_err(refused("compact_memory"))?;
-    std::thread::sleep(Duration::from_micros(me.rng.u64(100..3000)));
-    Ok(())
-}
-
-fn offline(play: &Play, me: &mut Me) -> Result<(), Stop> {
-    let shown: Vec<_> = frames_now(play)?.into_iter().flatten().collect();
-    if shown.is_empty() {
-        return Ok(());
-    }
-    let frame = shown[me.rng.usize(0..shown.len())];
-    let size = fs::read_to_string("/sys/devices/system/memory/block_size_bytes");
-    let size = size.ok().and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
-    let size = size.ok_or(Stop::Lacks("memory that can go offline"))?;
-    let block = frame * PAGE_SIZE as u64 / size;
-    let state = format!("/sys/devices/system/memory/memory{block}/state");
-    let went = frames(play, || fs::write(&state, "offline"))?;
-    if went.is_ok() {
-        play.tally.add(Fact::Offlined, 1);
-        fs::write(&state, "online").map_err(refused("memory that goes online again"))?;
-    }
-    std::thread::sleep(Duration::from_micros(me.rng.u64(1000..20_000)));
-    Ok(())
-}
-
-/// Frames that a case may take for good.
-const FRAMES_LOST: u64 = 16;
-
-fn soft_offline(play: &Play, me: &mut Me) -> Result<(), Stop> {
-    std::thread::sleep(Duration::from_micros(me.rng.u64(1000..20_000)));
-    if play.tally.so_far(Fact::Offlined) >= FRAMES_LOST {
-        return Ok(());
-    }
-    let map = play.ground.map.as_ref().ok_or(Stop::Lacks("a mapping"))?;
-    let page = me.rng.u64(0..play.ground.pages());
-    let told = frames(play, || map.advise(page..page + 1, Advice::SoftOffline))?;
-    match told {
-        Ok(()) => play.tally.add(Fact::Offlined, 1),
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-            return Err(Stop::Lacks("a kernel that can take frames offline (MEMORY_FAILURE)"));
-        }
-        // Busy: the next one, perhaps.
-        Err(_) => {}
-    }
-    Ok(())
-}
-
-fn longterm(play: &Play, me: &mut Me) -> Result<(), Stop> {
-    let map = play.ground.map.as_ref().ok_or(Stop::Lacks("a mapping"))?;
-    let range = me.range(play);
-    let held = frames(play, || Registered::new(map, range).map(drop))?;
-    held.map_err(|_| Stop::Lacks("a kernel that takes such pages as buffers"))?;
-    me.pause();
     Ok(())
 }

@@ -16,6 +16,7 @@ use super::machine::{Cpuset, Machine, Stop};
 use super::proof::{self, Pagemap};
 use super::sys::Map;
 use crate::content::mix;
+use crate::subject::Counters;
 use crate::tally::{Fact, Tally};
 use crate::verdict::{Failure, Wrong};
 
@@ -147,7 +148,11 @@ impl Play {
         }
         let early = self.over.swap(true, SeqCst) || settings.is_stopped();
         if let Some(fact) = missing().filter(|_| !early) {
-            let detail = format!("{} in {:.1?}", fact.absence(), start.elapsed());
+            let none = Counters::default();
+            let counts = self.tally.counts(&none, &none);
+            let counts: Vec<_> = counts.iter().map(|(name, n)| format!("{n} {name}")).collect();
+            let (absence, counts) = (fact.absence(), counts.join(", "));
+            let detail = format!("{absence} in {:.1?}; there were {counts}", start.elapsed());
             self.stop(Stop::fails(Wrong::Unreached, detail));
         }
         self.join(threads, settings.patience);

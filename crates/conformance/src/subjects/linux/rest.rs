@@ -19,6 +19,9 @@ use crate::verdict::Wrong;
 /// Looks at everything.
 pub(crate) fn look(play: &Play, before: &Counts) -> Result<(), Stop> {
     let ground = &play.ground;
+    if let Some(group) = &play.cpuset {
+        group.give(&play.machine.nodes).map_err(refused("cpuset.mems"))?;
+    }
     contents(play, "memory")?;
     if let Some(backing) = &ground.file {
         if ground.kind.has_disk() {

@@ -38,6 +38,7 @@ impl Registered {
 
 /// Puts the pages themselves into a pipe, which holds them until it is read.
 pub(in super::super) fn splice_out(pipe: &OwnedFd, map: &Map, page: u64) -> io::Result<usize> {
+    let _lives = map.reading();
     let part = libc::iovec { iov_base: map.address(page) as *mut _, iov_len: PAGE_SIZE };
     // SAFETY: reads one `struct iovec`, and takes a reference to the page; nothing is given away.
     answer(unsafe { libc::vmsplice(pipe.as_raw_fd(), &raw const part, 1, 0) } as i64)
@@ -45,6 +46,7 @@ pub(in super::super) fn splice_out(pipe: &OwnedFd, map: &Map, page: u64) -> io::
 
 /// Copies memory out by way of a reference to its pages (`get_user_pages`).
 pub(in super::super) fn copy_out(map: &Map, offset: usize, into: &mut [u8]) -> io::Result<usize> {
+    let _lives = map.reading();
     let local = libc::iovec { iov_base: into.as_mut_ptr().cast(), iov_len: into.len() };
     let remote = libc::iovec { iov_base: (map.address(0) + offset) as *mut _, iov_len: into.len() };
     // SAFETY: writes `into` only; what it reads it looks up itself.
@@ -57,6 +59,7 @@ pub(in super::super) fn copy_out(map: &Map, offset: usize, into: &mut [u8]) -> i
 /// Copies bytes in by way of a reference to the pages.
 pub(in super::super) fn copy_in(map: &Map, offset: usize, from: &[u8]) -> io::Result<usize> {
     assert!(offset + from.len() <= map.pages() as usize * PAGE_SIZE, "inside");
+    let _lives = map.reading();
     let local = libc::iovec { iov_base: from.as_ptr().cast_mut().cast(), iov_len: from.len() };
     let remote = libc::iovec { iov_base: (map.address(0) + offset) as *mut _, iov_len: from.len() };
     // SAFETY: reads `from`; what it writes lies inside the mapping, whose bytes may change any time.

@@ -99,7 +99,8 @@ impl Map {
         self.base.load(SeqCst) + page as usize * PAGE_SIZE
     }
 
-    fn reading(&self) -> RwLockReadGuard<'_, ()> {
+    /// Keeps the mapping where it is, for as long as the answer is kept.
+    pub(super) fn reading(&self) -> RwLockReadGuard<'_, ()> {
         self.lives.read().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -149,8 +150,8 @@ impl Map {
 
     /// Tells the kernel about pages. What [`Advice::DontNeed`] does to bytes, the caller knows.
     pub fn advise(&self, pages: std::ops::Range<u64>, advice: Advice) -> io::Result<()> {
-        let (start, len) = self.range(pages);
         let _lives = self.reading();
+        let (start, len) = self.range(pages);
         // SAFETY: a range of our mapping; no advice unmaps it, and its bytes may change any time.
         answer(unsafe { libc::madvise(start.cast(), len, advice as i32) }.into()).map(drop)
     }
@@ -204,8 +205,8 @@ impl Map {
 
     /// Writes changed pages back.
     pub fn sync(&self) -> io::Result<()> {
-        let (start, len) = self.range(0..self.pages());
         let _lives = self.reading();
+        let (start, len) = self.range(0..self.pages());
         // SAFETY: our mapping, which stays as it is.
         Ok(unsafe { rustix::mm::msync(start.cast(), len, MsyncFlags::SYNC)? })
     }
