@@ -24,7 +24,7 @@ pub struct Settings {
     pub profile: Profile,
 }
 
-/// How long a case may wait for what it is about, and for its threads.
+/// How long a case may wait for its threads.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// How long a case's process may live, beyond all that it may wait for itself.
@@ -43,6 +43,7 @@ pub fn play(case: &'static LinuxCase, seed: u64, settings: &Settings) -> Result<
     let settings = linux::Settings {
         seed,
         length: settings.profile.length(),
+        hope: settings.profile.hope(),
         patience: PATIENCE,
         dirs: settings.dirs.clone(),
         disruptive: settings.disruptive,
@@ -70,7 +71,7 @@ pub fn run(
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child =
         command.spawn().map_err(|error| Failure::broken("starting a case's process", error))?;
-    let limit = settings.profile.length() + PATIENCE * 2 + GRACE;
+    let limit = settings.profile.length() + settings.profile.hope() + PATIENCE + GRACE;
     let (status, hung) = wait(&mut child, limit)?;
     let read = |from: Option<&mut dyn Read>| {
         let mut text = String::new();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use refolio::PAGE_SIZE;
 
-use super::ground::punch as punch_page;
+use super::ground;
 use super::look::{Way, judged};
 use super::machine::{Stop, refused};
 use super::play::{Actor, Me, Play};
@@ -71,7 +71,9 @@ pub(crate) const DROPPER: Actor = actor("dropper of caches", drop_caches);
 
 fn look(play: &Play, me: &mut Me, way: Way) -> Result<(), Stop> {
     let part = me.rng.usize(0..play.ground.ledger.parts());
-    play.look(me, part, way)
+    play.look(me, part, way)?;
+    me.pause();
+    Ok(())
 }
 
 fn file(play: &Play) -> Result<&std::fs::File, Stop> {
@@ -217,7 +219,7 @@ fn truncate(play: &Play, me: &mut Me) -> Result<(), Stop> {
 
 fn punch(play: &Play, me: &mut Me) -> Result<(), Stop> {
     let (file, page) = (file(play)?, me.rng.u64(0..play.ground.pages()));
-    play.ground.ledger.cut(page..page + 1, || punch_page(file, page))?;
+    play.ground.ledger.cut(page..page + 1, || ground::punch(file, page..page + 1))?;
     play.tally.add(Fact::Cut, 1);
     std::thread::sleep(Duration::from_micros(me.rng.u64(100..3000)));
     Ok(())

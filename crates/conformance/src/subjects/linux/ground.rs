@@ -251,7 +251,7 @@ impl Ground {
         }
         if state == State::Sparse {
             for page in (0..self.pages()).step_by(2) {
-                self.ledger.cut(page..page + 1, || punch(&backing.file, page))?;
+                self.ledger.cut(page..page + 1, || punch(&backing.file, page..page + 1))?;
             }
         }
         self.file = Some(backing);
@@ -274,11 +274,12 @@ impl Ground {
     }
 }
 
-/// Makes a hole of a page.
-pub(crate) fn punch(file: &File, page: u64) -> Result<(), Stop> {
+/// Makes a hole of some pages.
+pub(crate) fn punch(file: &File, pages: std::ops::Range<u64>) -> Result<(), Stop> {
     let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
     let size = PAGE_SIZE as u64;
-    rustix::fs::fallocate(file, flags, page * size, size).map_err(refused("punching a hole"))
+    let (at, len) = (pages.start * size, (pages.end - pages.start) * size);
+    rustix::fs::fallocate(file, flags, at, len).map_err(refused("punching a hole"))
 }
 
 /// Whether the mapping is a huge page, by the frames' flags or by what the kernel says of it.

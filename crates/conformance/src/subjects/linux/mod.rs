@@ -82,8 +82,9 @@ pub struct Settings {
     pub seed: u64,
     /// How long it is played, at least.
     pub length: Duration,
-    /// How much longer, until everything has happened that it is about; and how long a thread may
-    /// take to come back.
+    /// How much longer, until everything has happened that it is about.
+    pub hope: Duration,
+    /// How long a thread may take to come back.
     pub patience: Duration,
     /// Folders that it may make files in: one for each file system.
     pub dirs: Vec<PathBuf>,
@@ -118,6 +119,11 @@ impl Profile {
             Self::Full => 1500,
             Self::Soak => 5000,
         })
+    }
+
+    /// How much longer a case may take until everything has happened that it is about.
+    pub fn hope(self) -> Duration {
+        Duration::from_secs(if self == Self::Quick { 5 } else { 15 })
     }
 
     /// Whether it has this case, on a machine with that many memory nodes.
@@ -252,7 +258,8 @@ fn cell_run(
     let count = |play: &Play| play.tally.counts(&none, &none);
     *facts = count(&play);
     if !stops.is_empty() {
-        return Err(stops);
+        let untouched = play.tally.so_far(crate::tally::Fact::Moved) == 0;
+        return Err(if untouched { trigger.unmoved(stops) } else { stops });
     }
     let rested = rest::look(&play, &before);
     *facts = count(&play);

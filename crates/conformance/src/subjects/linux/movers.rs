@@ -63,6 +63,19 @@ impl Trigger {
         }
     }
 
+    /// What it means that no page has moved: a trigger that is told which pages to move has failed
+    /// to; one that decides for itself had no reason.
+    pub fn unmoved(self, mut stops: Vec<Stop>) -> Vec<Stop> {
+        let told =
+            matches!(self, Self::MovePages | Self::MigratePages | Self::Mbind | Self::Cpuset);
+        if !told {
+            stops.push(Stop::Lacks(
+                "memory so full that the kernel has a reason to move these pages",
+            ));
+        }
+        stops
+    }
+
     /// Who it needs, and whether the machine has that.
     pub fn actors(self, machine: &Machine) -> Result<&'static [Actor], Stop> {
         match self {

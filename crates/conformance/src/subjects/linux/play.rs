@@ -136,7 +136,7 @@ impl Play {
             }
         }
         let missing = || reach.iter().copied().find(|fact| self.tally.so_far(*fact) == 0);
-        let hopeless = start + settings.length + settings.patience;
+        let hopeless = start + settings.length + settings.hope;
         while !self.is_over() && Instant::now() < hopeless {
             if start.elapsed() >= settings.length && missing().is_none() {
                 break;

@@ -11,12 +11,12 @@ mod map;
 mod numa;
 mod swap;
 
-pub(super) use child::{Child, fork};
+pub(super) use child::fork;
 pub(super) use hold::{
     Registered, copy_in, copy_out, read_into, splice_out, sync_range, write_from,
 };
 pub(super) use map::{Advice, HUGE, Map, Source};
-pub(super) use numa::{Mover, Where, bind, migrate_all, move_to, run_on, where_are};
+pub(super) use numa::{Mover, Where, bind, migrate_all, move_to, prefer, where_are};
 pub(super) use swap::{swap_off, swap_on};
 
 use std::io;
