@@ -26,6 +26,7 @@ const PARTS: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Ground {
     pub kind: Kind,
+    number: u64,
     pub ledger: Ledger,
     /// None when nobody maps the pages.
     pub map: Option<Map>,
@@ -77,10 +78,15 @@ impl Backing {
 impl Ground {
     /// Makes it, and fills it.
     pub fn new(machine: &Machine, kind: Kind, seed: u64) -> Result<Self, Stop> {
+        Self::beside(machine, kind, seed, 0)
+    }
+
+    /// Makes one more of the kind; `number` tells its file from others.
+    pub fn beside(machine: &Machine, kind: Kind, seed: u64, number: u64) -> Result<Self, Stop> {
         let pages = if kind.is_huge() { (HUGE / PAGE_SIZE) as u64 } else { PAGES };
         let ledger = Ledger::with_pages(0, seed, PARTS, pages);
         let (map, twin, file, _settings, _swap_file) = (None, None, None, Vec::new(), None);
-        let mut ground = Self { kind, ledger, map, twin, file, _settings, _swap_file };
+        let mut ground = Self { kind, number, ledger, map, twin, file, _settings, _swap_file };
         match kind {
             Kind::File(fs, state) => ground.file(machine, fs, state)?,
             Kind::Memfd | Kind::MemfdHuge => ground.memfd(machine)?,
@@ -234,7 +240,8 @@ impl Ground {
     }
 
     fn file(&mut self, machine: &Machine, fs: Fs, state: State) -> Result<(), Stop> {
-        let backing = Backing::create(machine.dir(fs)?, &format!("pages-{}", self.kind.name()))?;
+        let backing =
+            Backing::create(machine.dir(fs)?, &format!("{}-{}", self.kind.name(), self.number))?;
         let bytes = self.ledger.first_bytes();
         backing.file.write_all_at(&bytes, 0).map_err(refused("writing a file"))?;
         if state != State::Dirty {

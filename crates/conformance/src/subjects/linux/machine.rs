@@ -86,7 +86,7 @@ pub(crate) fn refused<E: std::fmt::Display>(doing: &str) -> impl FnOnce(E) -> St
 }
 
 /// The machine, as a case sees it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Machine {
     /// Nodes that have memory, by number.
     pub nodes: Vec<usize>,

@@ -189,7 +189,7 @@ fn cell(kind: Kind, trigger: Trigger, column: Column) -> LinuxCase {
 fn special_case(special: &'static Special) -> LinuxCase {
     LinuxCase {
         name: format!("special/{}", special.name),
-        row: special.row.into(),
+        row: special.kind.name(),
         column: "special",
         trigger: "move-pages",
         claim: special.claim.into(),
@@ -210,7 +210,7 @@ pub fn run(case: &'static LinuxCase, settings: &Settings) -> Outcome {
             What::Cell(kind, trigger, column) => {
                 cell_run(machine, (kind, trigger, column), settings, &mut facts)
             }
-            What::Special(special) => special::run(special, &machine, settings, &mut facts),
+            What::Special(special) => special::run(special, machine, settings, &mut facts),
         });
     let verdict = match done {
         Ok(()) => Verdict::Pass,
