@@ -61,6 +61,9 @@ pub fn run(
     settings: &Settings,
 ) -> Result<(Judged, Vec<String>), Failure> {
     let start = Instant::now();
+    if let Some(what) = linux::lacks(case, &settings.dirs) {
+        return Ok((skipped(case, seed, what), Vec::new()));
+    }
     let program = std::env::current_exe()
         .map_err(|error| Failure::broken("finding this program itself", error))?;
     let mut command = Command::new(program);
@@ -173,6 +176,12 @@ fn died(status: Option<ExitStatus>) -> (&'static str, String) {
             _ => "the case's process ended without a verdict".into(),
         },
     )
+}
+
+fn skipped(case: &LinuxCase, seed: u64, what: &str) -> Judged {
+    let nothing = without_a_word(case, seed, "", String::new(), Duration::ZERO);
+    let (verdict, reason) = (Answer::Skip, Some(what.into()));
+    Judged { verdict, reason, failures: Vec::new(), ..nothing }
 }
 
 fn without_a_word(

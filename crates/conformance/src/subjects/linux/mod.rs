@@ -123,7 +123,7 @@ impl Profile {
 
     /// How much longer a case may take until everything has happened that it is about.
     pub fn hope(self) -> Duration {
-        Duration::from_secs(if self == Self::Quick { 5 } else { 15 })
+        Duration::from_secs(if self == Self::Quick { 3 } else { 15 })
     }
 
     /// Whether it has this case, on a machine with that many memory nodes.
@@ -295,6 +295,17 @@ fn direct(machine: &Machine, ground: &Ground) -> Result<Direct, Stop> {
     let bounce = Map::new(sys::Source::Private, 4096).map_err(machine::refused("mmap"))?;
     bounce.store(0, &[0; 4096]);
     Ok(Direct { fd, bounce, _backing: backing })
+}
+
+/// What a case lacks, as far as that can be said without a process for it: a folder.
+pub fn lacks(case: &LinuxCase, dirs: &[PathBuf]) -> Option<&'static str> {
+    let fs = match case.what {
+        What::Cell(Kind::File(fs, _), ..) => fs,
+        What::Special(Special { kind: Kind::File(fs, _), .. }) => *fs,
+        _ => return None,
+    };
+    let on = |dir: &PathBuf| Fs::of(dir).is_ok_and(|of| of == Some(fs));
+    (!dirs.iter().any(on)).then_some(fs.missing())
 }
 
 /// How many memory nodes the machine has.
