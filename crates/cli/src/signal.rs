@@ -28,10 +28,12 @@ pub fn listen() -> Result<(), Failure> {
     .map_err(|error| Failure::broken("listening for Ctrl-C", error))
 }
 
-/// From now on signals are counted, and nothing is said of them: whoever started this program says it.
+/// From now on signals are counted, and nothing is said of them: whoever started this program does.
 pub fn listen_quietly() -> Result<(), Failure> {
-    ctrlc::set_handler(|| drop(SIGNALS.fetch_add(1, SeqCst)))
-        .map_err(|error| Failure::broken("listening for Ctrl-C", error))
+    ctrlc::set_handler(|| {
+        SIGNALS.fetch_add(1, SeqCst);
+    })
+    .map_err(|error| Failure::broken("listening for Ctrl-C", error))
 }
 
 /// Ends the program here and now; the temporary folders go with it.

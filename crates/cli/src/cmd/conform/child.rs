@@ -2,7 +2,7 @@
 //! hangs in it, costs one case and not the run.
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ pub struct Settings {
 }
 
 /// How long a case may wait for its threads.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// How long a case's process may live, beyond all that it may wait for itself.
 const GRACE: Duration = Duration::from_secs(60);
@@ -69,7 +69,7 @@ pub fn run(
     let mut command = Command::new(program);
     command.args(["conform", "--subject", "linux", "--one", "--case", &case.name]);
     command.args(["--seed", &seed.to_string(), "--profile", name(settings.profile)]);
-    settings.dirs.iter().for_each(|dir| drop(command.arg("--dir").arg(dir)));
+    command.args(settings.dirs.iter().flat_map(|dir| [Path::new("--dir"), dir]));
     command.args(settings.disruptive.then_some("--disruptive"));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child =

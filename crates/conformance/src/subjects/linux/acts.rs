@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write, pipe};
 use std::os::fd::OwnedFd;
-use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use refolio::PAGE_SIZE;
@@ -132,15 +131,10 @@ fn registered(play: &Play, me: &mut Me) -> Result<bool, Stop> {
         Ok((nodes, addresses.iter().map(frame).collect::<Vec<_>>()))
     };
     let Ok(held) = Registered::new(map, pages.clone()) else { return Ok(false) };
-    let count = |by: u64| {
-        pages.clone().for_each(|page| drop(play.held[page as usize].fetch_add(by, SeqCst)));
-    };
-    count(1);
     let before = places()?;
     std::thread::sleep(Duration::from_micros(me.rng.u64(200..5000)));
     let after = places()?;
     drop(held);
-    count(u64::MAX);
     if before != after {
         let detail = format!("pages {pages:?}, held by an io_uring: {before:?}, then {after:?}");
         return Err(Stop::fails(Wrong::PinMoved, detail));
@@ -159,7 +153,6 @@ fn piped(play: &Play, me: &mut Me, for_long: bool) -> Result<(), Stop> {
     if put.map_err(refused("vmsplice"))? != PAGE_SIZE {
         return Ok(());
     }
-    play.held[page as usize].fetch_add(1, SeqCst);
     if for_long {
         std::thread::sleep(Duration::from_micros(me.rng.u64(200..5000)));
     }
@@ -173,7 +166,6 @@ fn piped(play: &Play, me: &mut Me, for_long: bool) -> Result<(), Stop> {
             })?;
         }
     }
-    play.held[page as usize].fetch_sub(1, SeqCst);
     play.tally.add(Fact::Pinned, 1);
     Ok(())
 }

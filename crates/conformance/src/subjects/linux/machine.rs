@@ -316,7 +316,7 @@ mod tests {
     #[test]
     fn lists_and_choices_are_understood() {
         assert_eq!(numbers("0-2,4\n"), [0, 1, 2, 4]);
-        assert_eq!(numbers(""), []);
+        assert!(numbers("").is_empty());
         assert_eq!(chosen("always [madvise] never\n"), "madvise");
         assert_eq!(chosen("17\n"), "17");
     }

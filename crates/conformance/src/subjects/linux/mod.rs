@@ -31,6 +31,8 @@ mod rest;
 mod space;
 mod special;
 mod sys;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
@@ -123,7 +125,7 @@ impl Profile {
 
     /// How much longer a case may take until everything has happened that it is about.
     pub fn hope(self) -> Duration {
-        Duration::from_secs(if self == Self::Quick { 3 } else { 15 })
+        Duration::from_secs(if self == Self::Quick { 8 } else { 20 })
     }
 
     /// Whether it has this case, on a machine with that many memory nodes.
@@ -253,7 +255,9 @@ fn cell_run(
     let play = set(machine, (kind, trigger, column), settings).map_err(|stop| vec![stop])?;
     let play = Arc::new(play);
     let before = proof::vmstat();
-    let stops = play.play(&cast, &column.reach(kind), settings);
+    // Where the kernel sees no reason to move these pages now, it sees none soon.
+    let hope = if trigger.is_told() { settings.hope } else { settings.length * 6 };
+    let stops = play.play(&cast, &column.reach(kind), &Settings { hope, ..settings.clone() });
     let none = Counters::default();
     let count = |play: &Play| play.tally.counts(&none, &none);
     *facts = count(&play);

@@ -63,12 +63,15 @@ impl Trigger {
         }
     }
 
-    /// What it means that no page has moved: a trigger that is told which pages to move has failed
-    /// to; one that decides for itself had no reason.
+    /// Whether it is told which pages to move, and where to; else the kernel decides.
+    pub fn is_told(self) -> bool {
+        matches!(self, Self::MovePages | Self::MigratePages | Self::Mbind | Self::Cpuset)
+    }
+
+    /// What it means that no page has moved: who was told to has failed to; who decides for itself
+    /// had no reason.
     pub fn unmoved(self, mut stops: Vec<Stop>) -> Vec<Stop> {
-        let told =
-            matches!(self, Self::MovePages | Self::MigratePages | Self::Mbind | Self::Cpuset);
-        if !told {
+        if !self.is_told() {
             stops.push(Stop::Lacks(
                 "memory so full that the kernel has a reason to move these pages",
             ));
@@ -185,9 +188,12 @@ fn counted(
     Ok(())
 }
 
+/// The node that the pages are on, as the first of them shows it, and another one.
 fn two(play: &Play, me: &mut Me) -> (usize, usize) {
     let nodes = &play.machine.nodes;
-    let from = me.rng.usize(0..nodes.len());
+    let first = all(play).first().and_then(|address| sys::where_are(&[*address]).ok()?.pop());
+    let there = |node: &usize| first == Some(Where::Node(*node));
+    let from = nodes.iter().position(there).unwrap_or_else(|| me.rng.usize(0..nodes.len()));
     (nodes[from], nodes[(from + 1) % nodes.len()])
 }
 

@@ -3,7 +3,7 @@
 
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,8 +35,6 @@ pub(crate) struct Play {
     /// Whether pages may be beyond the end of their file at any moment: then a load or store
     /// could end the process, and copies by the kernel take their place.
     pub cuts: bool,
-    /// How often each page was held at this moment, by what the case did.
-    pub held: Vec<AtomicU64>,
     pub seed: u64,
     pub over: AtomicBool,
     stops: Mutex<Vec<Stop>>,
@@ -93,11 +91,10 @@ impl Me {
 
 impl Play {
     pub fn new(machine: Machine, ground: Ground, seed: u64) -> Self {
-        let held = (0..ground.pages()).map(|_| AtomicU64::new(0)).collect();
         let (tally, stops) = Default::default();
         let (direct, cpuset, frames) = (None, None, Pagemap::open());
         let (cuts, over) = (false, AtomicBool::new(false));
-        Self { machine, ground, tally, direct, frames, cpuset, cuts, held, seed, over, stops }
+        Self { machine, ground, tally, direct, frames, cpuset, cuts, seed, over, stops }
     }
 
     fn stop(&self, stop: Stop) {

@@ -20,9 +20,7 @@ pub(crate) enum Flag {
     Unevictable = 18,
     Huge = 22,
     Compound = 16,
-    CompoundHead = 15,
     SwapCache = 13,
-    SwapBacked = 14,
 }
 
 impl Pagemap {

@@ -44,7 +44,7 @@ specials! {
         "A store is seen by the load that follows it, on a page that never rests from moving.",
         "60bae7370896: the TLB was flushed after the page table was given free";
     "hot-memfd" on Kind::Memfd, bytes::hot,
-        "A store to a shared page is seen by the load that follows it, wherever the page is by then.",
+        "A store to a shared page is seen by the load that follows it, wherever the page is.",
         "mm/migrate.c: folio_mapped() must be 0 before the copy, or the CPU's stores are lost";
     "hot-ext4" on EXT4, bytes::hot,
         "A store to a file's page is seen by the load that follows it, while the page moves.",
@@ -89,7 +89,7 @@ specials! {
         "A huge page that parent and child share moves once for both, and each writes its own.",
         "4a705fef9862: a fork did not know migration entries of huge pages";
     "twins-ksm" on Kind::Ksm, holds::twins,
-        "Twins that KSM has merged share a frame before and after they move, and part when written.",
+        "Twins that KSM has merged share a frame before and after a move, and part when written.",
         "4b0ece6fa016: the wrong index in remove_migration_pte left one of them behind";
     "thp-whole" on Kind::Thp, holds::still_huge,
         "A huge page is one after it has moved, and each of its pages has its own bytes.",

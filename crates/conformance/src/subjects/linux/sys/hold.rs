@@ -62,7 +62,8 @@ pub(in super::super) fn copy_in(map: &Map, offset: usize, from: &[u8]) -> io::Re
     let _lives = map.reading();
     let local = libc::iovec { iov_base: from.as_ptr().cast_mut().cast(), iov_len: from.len() };
     let remote = libc::iovec { iov_base: (map.address(0) + offset) as *mut _, iov_len: from.len() };
-    // SAFETY: reads `from`; what it writes lies inside the mapping, whose bytes may change any time.
+    // SAFETY: reads `from`; what it writes lies inside the mapping, whose bytes may
+    // change at any time.
     let copied = unsafe {
         libc::process_vm_writev(libc::getpid(), &raw const local, 1, &raw const remote, 1, 0)
     };
