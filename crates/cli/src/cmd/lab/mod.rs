@@ -164,12 +164,12 @@ fn check_resources(args: &Lab, scratch: &Path) -> Result<(), Failure> {
 fn command_line(args: &Lab) -> String {
     // A panic ends the machine at once. Pages move when the suite moves them, not by themselves.
     // A part of each node takes nothing but movable pages, as memory that can be unplugged does.
-    // The limits for stalls are for translated code on a busy host.
+    // The limits for stalls, and no check of the timer, are for translated code on a busy host.
     let movable_mib = args.mem >> 22;
     format!(
         "console=ttyS0 earlyprintk=ttyS0 printk.time=1 panic=-1 oops=panic \
          numa_balancing=disable movablecore={movable_mib}M \
-         watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120 {}",
+         no_timer_check watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120 {}",
         args.append
     )
 }
