@@ -64,10 +64,7 @@ pub enum Drill {
 #[serde(tag = "lab", rename_all = "kebab-case")]
 pub enum Said {
     /// It is up, and everything is mounted.
-    Up {
-        /// The kernel's release and version.
-        kernel: String,
-    },
+    Up,
     /// It cannot do its job; no case has run.
     Cannot {
         /// What is missing, and the remedy.

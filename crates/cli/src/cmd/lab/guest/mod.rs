@@ -103,7 +103,7 @@ fn work(plan: &Plan, port: &mut File) {
         let _ = writeln!(port, "{}", said.line());
     };
     watch_host(port);
-    say(port, Said::Up { kernel: system::kernel() });
+    say(port, Said::Up);
     let ended = match &plan.job {
         Job::Drill(drill) => drill::run(*drill, port),
         Job::Suite(args) => run_suite(args, port),
