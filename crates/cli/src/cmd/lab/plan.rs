@@ -78,7 +78,10 @@ pub enum Said {
         signal: Option<i32>,
     },
     /// All disks are unmounted: they may be checked.
-    Unmounted,
+    Unmounted {
+        /// What in the machine's accounts does not add up: a name, and the figures.
+        drifts: Vec<(String, String)>,
+    },
 }
 
 impl Said {

@@ -5,7 +5,7 @@ use refolio_conformance::event::{Answer, CaseStart, Judged, Wronged};
 
 use super::klog::without_time;
 use super::watch::{End, Session};
-use crate::cmd::conform::told::{Note, Run, Told};
+use crate::cmd::conform::told::{MACHINE, Note, Run, Told};
 
 /// What the suite's own process says of the kernel's log; the laboratory has the whole of it.
 const GUESTS_WORD: &str = "kernel log";
@@ -24,6 +24,9 @@ pub fn lay(session: &mut Session) {
         } else {
             session.told.end_running(END, &why);
         }
+    }
+    for (name, figures) in std::mem::take(&mut session.drifts) {
+        blame_machine(&mut session.told, &Wronged { wrong: name, detail: figures }, &[]);
     }
     let faults: Vec<_> =
         session.faults().map(|(blamed, report)| (blamed.clone(), report.to_vec())).collect();
@@ -61,21 +64,20 @@ fn blame(told: &mut Told, wronged: &Wronged, report: &[String]) {
 
 /// The machine's own case; it is there if it has failed.
 fn blame_machine(run: &mut Run, wronged: &Wronged, report: &[String]) {
-    const NAME: &str = "machine";
-    if run.cases.last().is_none_or(|told| told.case.case != NAME) {
+    if run.cases.last().is_none_or(|told| told.case.case != MACHINE) {
         let case = CaseStart {
-            case: NAME.into(),
-            row: NAME.into(),
+            case: MACHINE.into(),
+            row: MACHINE.into(),
             column: "whole".into(),
             trigger: "none".into(),
-            claim: "The machine goes off by itself, leaves whole disks, and its kernel tells of \
-                    nothing that no case answers for."
+            claim: "The machine goes off by itself, leaves whole disks, has all its memory back, \
+                    and its kernel tells of nothing that no case answers for."
                 .into(),
             source: "refolio lab".into(),
             ..CaseStart::default()
         };
         let judged = Judged {
-            case: NAME.into(),
+            case: MACHINE.into(),
             seed: 0,
             verdict: Answer::Fail,
             reason: None,

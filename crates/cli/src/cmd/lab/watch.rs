@@ -70,6 +70,8 @@ pub struct Session {
     pub qemu: Vec<String>,
     /// Whether the guest has unmounted its disks.
     pub unmounted: bool,
+    /// What in the machine's accounts does not add up: a name, and the figures.
+    pub drifts: Vec<(String, String)>,
     /// How it ended.
     pub end: End,
 }
@@ -122,6 +124,7 @@ impl Session {
             up: false,
             qemu: Vec::new(),
             unmounted: false,
+            drifts: Vec::new(),
             end: End::Off,
         }
     }
@@ -157,7 +160,10 @@ impl Session {
             Some(Said::Cannot { why }) => self.end = End::Cannot(why),
             Some(Said::Ended { code: Some(0 | 1), .. }) => self.end = End::Whole,
             Some(Said::Ended { code, signal }) => self.end = End::Broken(self.how(code, signal)),
-            Some(Said::Unmounted) => self.unmounted = true,
+            Some(Said::Unmounted { drifts }) => {
+                self.unmounted = true;
+                self.drifts = drifts;
+            }
             None => {}
         }
         let Some(event) = Event::of_line(line) else { return };
