@@ -25,8 +25,8 @@ while [ $# -gt 0 ]; do
   case $1 in
     --source) source=$2 ;;
     --out) out=$2 ;;
-    --patch) patches+=("$(realpath "$2")") ;;
-    --config) configs+=("$(realpath "$2")") ;;
+    --patch) patches+=("$(realpath -m "$2")") ;;
+    --config) configs+=("$(realpath -m "$2")") ;;
     --jobs) jobs=$2 ;;
     *) refuse "$1 is unknown; see the head of $0" ;;
   esac

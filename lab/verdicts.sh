@@ -45,7 +45,7 @@ patch_of() {
 }
 
 names=(unmodified)
-for patch in "$here"/forms/*.patch "$here"/wrong/*.patch; do
+for patch in "$here"/wrong/*.patch "$here"/forms/*.patch; do
   names+=("$(basename "$patch" .patch)")
 done
 [ ${#only[@]} = 0 ] || names=("${only[@]}")

@@ -3,6 +3,9 @@
 use refolio_conformance::event::{Answer, CaseStart, Event, Finish, Judged, Start, Wronged};
 use serde::Serialize;
 
+/// The name of the machine's own case: what it is about is the run as a whole.
+pub const MACHINE: &str = "machine";
+
 /// What has been told so far.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Run {
@@ -119,6 +122,9 @@ impl Run {
         let CaseStart { case, seed, .. } = &told.case;
         let here = || format!("refolio conform --subject {subject}{options}");
         let command = self.command.clone().unwrap_or_else(here);
+        if case == MACHINE {
+            return command;
+        }
         format!("{command} --case {case} --seed {seed} --repeat until-failure")
     }
 }

@@ -130,8 +130,11 @@ fn suite(args: &Lab, disks: &[String]) -> Vec<String> {
     words
 }
 
-/// Refuses what the host cannot give, before anything is made.
+/// Refuses what the host cannot give, before anything big is made.
 fn check_resources(args: &Lab, scratch: &Path) -> Result<(), Failure> {
+    if let Some(twice) = (1..args.fs.len()).find(|at| args.fs[..*at].contains(&args.fs[*at])) {
+        return Err(Failure::unusable(format!("--fs: {} is named twice", args.fs[twice])));
+    }
     let needed = args.disk * args.fs.len() as u64 + (256 << 20);
     let place = rustix::fs::statvfs(scratch)
         .map_err(|error| Failure::unusable(format!("{}: {error}", scratch.display())))?;
@@ -164,12 +167,12 @@ fn check_resources(args: &Lab, scratch: &Path) -> Result<(), Failure> {
 fn command_line(args: &Lab) -> String {
     // A panic ends the machine at once. Pages move when the suite moves them, not by themselves.
     // A part of each node takes nothing but movable pages, as memory that can be unplugged does.
-    // The limits for stalls are for translated code on a busy host.
+    // The limits for stalls, and no check of the timer, are for translated code on a busy host.
     let movable_mib = args.mem >> 22;
     format!(
         "console=ttyS0 earlyprintk=ttyS0 printk.time=1 panic=-1 oops=panic \
          numa_balancing=disable movablecore={movable_mib}M \
-         watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120 {}",
+         no_timer_check watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120 {}",
         args.append
     )
 }
@@ -183,6 +186,14 @@ fn boot(shape: &Shape<'_>, args: &Lab) -> Result<Session, Failure> {
         let accel = tries.next().unwrap_or(Accel::Tcg);
         let first = if tries.peek().is_some() { KVM_PROBE } else { BOOT };
         let patience = Patience { first, boot: BOOT, work: Duration::from_secs(args.silence) };
+        tell(&format!(
+            "booting {} under {}: {} nodes, {} CPUs, {}",
+            shape.kernel.display(),
+            accel.name(),
+            shape.nodes,
+            shape.cpus,
+            size::show(args.mem)
+        ));
         let machine = Machine::start(shape, accel)?;
         let session = watch::watch(machine, patience, &mut report::see);
         let mute = session.log.lines.is_empty() && session.end != End::Stopped;

@@ -64,10 +64,7 @@ pub enum Drill {
 #[serde(tag = "lab", rename_all = "kebab-case")]
 pub enum Said {
     /// It is up, and everything is mounted.
-    Up {
-        /// The kernel's release and version.
-        kernel: String,
-    },
+    Up,
     /// It cannot do its job; no case has run.
     Cannot {
         /// What is missing, and the remedy.
@@ -81,7 +78,10 @@ pub enum Said {
         signal: Option<i32>,
     },
     /// All disks are unmounted: they may be checked.
-    Unmounted,
+    Unmounted {
+        /// What in the machine's accounts does not add up: a name, and the figures.
+        drifts: Vec<(String, String)>,
+    },
 }
 
 impl Said {

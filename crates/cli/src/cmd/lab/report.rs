@@ -62,23 +62,12 @@ pub fn tell(session: &mut Session, outputs: Outputs) -> Exit {
             say(&format!("    and {} lines more: see --log", report.len() - SHOWN));
         }
     }
-    let end = verdicts::end_of(session);
-    if let Some(why) = &end {
+    if let Some(why) = verdicts::end_of(session) {
         say(&format!("\nthe run is not whole: {why}"));
     }
-    let fine = session.told.bad().next().is_none() && !verdicts::is_blameless(session);
-    match session.end {
-        End::Stopped if fine_but_stopped(session) => Exit::Interrupted,
-        _ if fine && end.is_none() => Exit::Well,
-        _ => Exit::Differs,
+    match session.told.bad().next() {
+        Some(_) => Exit::Differs,
+        None if session.end == End::Stopped => Exit::Interrupted,
+        None => Exit::Well,
     }
-}
-
-/// Whether nothing but the stop itself has ended cases.
-fn fine_but_stopped(session: &Session) -> bool {
-    session.blamed.is_empty()
-        && session
-            .told
-            .bad()
-            .all(|(_, judged)| judged.failures.iter().all(|failure| failure.wrong == verdicts::END))
 }

@@ -64,12 +64,14 @@ pub struct Session {
     pub log: Log,
     /// What the kernel told of.
     pub blamed: Vec<Blamed>,
-    /// The kernel, once it was up.
-    pub kernel: Option<String>,
+    /// Whether the guest has come to its job.
+    pub up: bool,
     /// What QEMU said.
     pub qemu: Vec<String>,
     /// Whether the guest has unmounted its disks.
     pub unmounted: bool,
+    /// What in the machine's accounts does not add up: a name, and the figures.
+    pub drifts: Vec<(String, String)>,
     /// How it ended.
     pub end: End,
 }
@@ -80,23 +82,15 @@ pub fn watch(
     patience: Patience,
     see: &mut dyn FnMut(&Run, &Event),
 ) -> Session {
-    let mut session = Session {
-        told: Run::default(),
-        log: Log::default(),
-        blamed: Vec::new(),
-        kernel: None,
-        qemu: Vec::new(),
-        unmounted: false,
-        end: End::Off,
-    };
+    let mut session = Session::new();
     let mut last = Instant::now();
     let mut closed = 0;
     while closed < 3 {
+        if signal::stopped() {
+            session.end = End::Stopped;
+            break;
+        }
         let Ok(heard) = machine.heard.recv_timeout(BEAT) else {
-            if signal::stopped() {
-                session.end = End::Stopped;
-                break;
-            }
             let quiet = last.elapsed();
             if quiet > session.limit(patience) {
                 let mute = session.log.lines.is_empty();
@@ -121,17 +115,32 @@ pub fn watch(
 }
 
 impl Session {
-    fn limit(&self, patience: Patience) -> Duration {
-        let panicked = self.blamed.iter().any(|it| it.fault.name == "kernel panic");
-        match (&self.kernel, self.log.lines.is_empty()) {
-            _ if panicked => LAST_BREATH,
-            (Some(_), _) => patience.work,
-            (None, false) => patience.boot,
-            (None, true) => patience.first,
+    /// Nothing was heard yet.
+    pub fn new() -> Self {
+        Self {
+            told: Run::default(),
+            log: Log::default(),
+            blamed: Vec::new(),
+            up: false,
+            qemu: Vec::new(),
+            unmounted: false,
+            drifts: Vec::new(),
+            end: End::Off,
         }
     }
 
-    fn console(&mut self, line: &str) {
+    fn limit(&self, patience: Patience) -> Duration {
+        let panicked = self.blamed.iter().any(|it| it.fault.name == "kernel panic");
+        match (self.up, self.log.lines.is_empty()) {
+            _ if panicked => LAST_BREATH,
+            (true, _) => patience.work,
+            (false, false) => patience.boot,
+            (false, true) => patience.first,
+        }
+    }
+
+    /// A line of the kernel's log.
+    pub fn console(&mut self, line: &str) {
         if let Some(why) = without_time(line).strip_prefix(MARK) {
             self.end = End::Cannot(why.to_owned());
         }
@@ -147,11 +156,14 @@ impl Session {
 
     fn port(&mut self, line: &str, see: &mut dyn FnMut(&Run, &Event)) {
         match Said::of_line(line) {
-            Some(Said::Up { kernel }) => self.kernel = Some(kernel),
+            Some(Said::Up) => self.up = true,
             Some(Said::Cannot { why }) => self.end = End::Cannot(why),
             Some(Said::Ended { code: Some(0 | 1), .. }) => self.end = End::Whole,
             Some(Said::Ended { code, signal }) => self.end = End::Broken(self.how(code, signal)),
-            Some(Said::Unmounted) => self.unmounted = true,
+            Some(Said::Unmounted { drifts }) => {
+                self.unmounted = true;
+                self.drifts = drifts;
+            }
             None => {}
         }
         let Some(event) = Event::of_line(line) else { return };

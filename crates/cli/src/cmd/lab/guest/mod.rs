@@ -3,8 +3,10 @@
 //! 1. mount what every program expects; load the modules; find the port and the disks;
 //! 2. refuse what the plan needs and the machine lacks, by name;
 //! 3. run the job with the port as its standard output;
-//! 4. unmount, say so, and power off, whatever has happened.
+//! 4. unmount, look whether the machine's accounts add up, say so, and power off, whatever has
+//!    happened.
 
+mod accounts;
 mod drill;
 mod system;
 
@@ -17,6 +19,8 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::system::{RebootCommand, reboot};
+
+use accounts::Accounts;
 
 use super::plan::{Job, MARK, PLACES, PLAN, PORT, Plan, Said};
 
@@ -31,8 +35,8 @@ pub fn is_here() -> bool {
 /// Does it all; does not return.
 pub fn run() -> ! {
     let told = std::panic::catch_unwind(|| match prepare() {
-        Ok((plan, mut port)) => {
-            work(&plan, &mut port);
+        Ok((plan, mut port, before)) => {
+            work(&plan, &mut port, before);
             Ok(())
         }
         Err(why) => Err(why),
@@ -59,14 +63,14 @@ fn complain(why: &str) {
 }
 
 /// Everything up to the job; the error is what is missing, with its remedy.
-fn prepare() -> Result<(Plan, File), String> {
+fn prepare() -> Result<(Plan, File, Accounts), String> {
     system::mount_all()?;
     let plan = fs::read(PLAN).map_err(|error| format!("{PLAN}: {error}"))?;
     let plan: Plan = serde_json::from_slice(&plan).map_err(|error| format!("{PLAN}: {error}"))?;
     system::load(&plan.modules)?;
     let mut port = open_port()?;
     match equip(&plan) {
-        Ok(()) => Ok((plan, port)),
+        Ok(before) => Ok((plan, port, before)),
         Err(why) => {
             let _ = writeln!(port, "{}", Said::Cannot { why: why.clone() }.line());
             Err(why)
@@ -74,10 +78,11 @@ fn prepare() -> Result<(Plan, File), String> {
     }
 }
 
-/// Nodes, disks, folders.
-fn equip(plan: &Plan) -> Result<(), String> {
+/// Nodes, disks, folders; and the accounts as they were before.
+fn equip(plan: &Plan) -> Result<Accounts, String> {
     system::check_nodes(plan.nodes)?;
     system::settle();
+    let before = Accounts::take();
     system::mount_tmpfs(&format!("{PLACES}/tmpfs"))?;
     for fs in &plan.disks {
         let device = until(|| system::disk(fs)).ok_or_else(|| {
@@ -85,7 +90,7 @@ fn equip(plan: &Plan) -> Result<(), String> {
         })?;
         system::mount_disk(&device, fs, &format!("{PLACES}/{fs}"))?;
     }
-    Ok(())
+    Ok(before)
 }
 
 fn open_port() -> Result<File, String> {
@@ -98,12 +103,12 @@ fn open_port() -> Result<File, String> {
 }
 
 /// Runs the job, and says how it ended.
-fn work(plan: &Plan, port: &mut File) {
+fn work(plan: &Plan, port: &mut File, before: Accounts) {
     let say = |port: &mut File, said: Said| {
         let _ = writeln!(port, "{}", said.line());
     };
     watch_host(port);
-    say(port, Said::Up { kernel: system::kernel() });
+    say(port, Said::Up);
     let ended = match &plan.job {
         Job::Drill(drill) => drill::run(*drill, port),
         Job::Suite(args) => run_suite(args, port),
@@ -112,10 +117,19 @@ fn work(plan: &Plan, port: &mut File) {
         Ok(said) => say(port, said),
         Err(why) => say(port, Said::Cannot { why }),
     }
-    match system::unmount(&plan.disks) {
-        Ok(()) => say(port, Said::Unmounted),
-        Err(why) => complain(&why),
+    let mut drifts = Vec::new();
+    if let Some(fs) = plan.disks.first() {
+        let place = Path::new(PLACES).join(fs);
+        drifts = accounts::dirty_is_counted(&place).unwrap_or_else(|error| {
+            complain(&format!("{}: {error}", place.display()));
+            Vec::new()
+        });
     }
+    if let Err(why) = system::unmount(&plan.disks) {
+        return complain(&why);
+    }
+    drifts.extend(Accounts::take().since(before));
+    say(port, Said::Unmounted { drifts });
 }
 
 fn run_suite(args: &[String], port: &File) -> Result<Said, String> {

@@ -68,12 +68,6 @@ pub fn load(modules: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// The kernel's release and version.
-pub fn kernel() -> String {
-    let name = rustix::system::uname();
-    format!("{} {}", name.release().to_string_lossy(), name.version().to_string_lossy())
-}
-
 /// Refuses a kernel that does not see as many nodes as there are.
 pub fn check_nodes(nodes: u64) -> Result<(), String> {
     let found = fs::read_dir("/sys/devices/system/node").into_iter().flatten().flatten();
