@@ -171,9 +171,6 @@ pub(crate) struct Unmapped<'c> {
 impl Unmapped<'_> {
     /// The references that there are when nobody uses the page: the isolation's, and the cache's.
     fn expected(&self) -> u32 {
-        if broken("migrate-ignores-writeback") {
-            return self.locked.source.folio().state.load().references();
-        }
         1 + self.locked.source.folio().expected_references()
     }
 }
@@ -269,7 +266,7 @@ impl<'c> Move<'c> {
         if state.has(Flag::POISONED) {
             return Err(Stop::Poisoned);
         }
-        if state.has(Flag::WRITEBACK) && !broken("migrate-ignores-writeback") {
+        if state.has(Flag::WRITEBACK) && !broken("writeback-unprotected") {
             return Err(Stop::Again(core.obstacle(frame, Why::Writeback)));
         }
         self.watch.tell(core, Step::Lock, "Move::lock", frame, Some(to), || {

@@ -166,7 +166,7 @@ pub(crate) fn from_view(
 }
 
 /// Entry, word, entry again, copy out, word again.
-fn optimistic_in_view(core: &Core, table: &Table, at: Vpn, within: usize, into: &mut [u8]) -> bool {
+pub(crate) fn optimistic_in_view(core: &Core, table: &Table, at: Vpn, within: usize, into: &mut [u8]) -> bool {
     for _ in 0..ATTEMPTS {
         let Entry::Present(mapped) = table.load(at) else { return false };
         match unchanged(core, mapped.folio, within, into, |_| {

@@ -238,7 +238,7 @@ fn try_evict(core: &Core, mapping: &Arc<Mapping>, frame: FrameNo) -> bool {
         return false;
     }
     let state = folio.state.load();
-    let busy = state.has(Flag::WRITEBACK) && !broken("evict-ignores-writeback")
+    let busy = state.has(Flag::WRITEBACK) && !broken("writeback-unprotected")
         || state.has(Flag::DIRTY) && !broken("evict-drops-dirty");
     // A page that was marked as not to be trusted must not come back from the store, trusted.
     if busy || !state.has(Flag::UPTODATE) || state.has(Flag::POISONED) {
@@ -248,10 +248,7 @@ fn try_evict(core: &Core, mapping: &Arc<Mapping>, frame: FrameNo) -> bool {
         core.tables.unmap(&core.folios, frame);
     }
     let mut slots = mapping.pages.lock();
-    let mut expected = 1 + folio.expected_references();
-    if broken("evict-ignores-writeback") {
-        expected = folio.state.load().references();
-    }
+    let expected = 1 + folio.expected_references();
     if folio.state.freeze(expected) != Freeze::Frozen {
         return false;
     }

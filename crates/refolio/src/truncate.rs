@@ -195,10 +195,10 @@ fn try_take_out(
         Err(obstacle) => return Err(obstacle),
     };
     // Whoever got the lock looks first whether the folio still is the page (rule 4).
-    if !folio.folio().is(mapping.id, base) && !broken("truncate-skips-recheck") {
+    if !folio.folio().is(mapping.id, base) {
         return Ok(());
     }
-    if folio.folio().state.load().has(Flag::WRITEBACK) && !broken("truncate-ignores-writeback") {
+    if folio.folio().state.load().has(Flag::WRITEBACK) && !broken("writeback-unprotected") {
         return Err(core.obstacle(folio.frame, crate::core::Why::Writeback));
     }
     if dirty == Dirty::Kept && folio.folio().state.load().has(Flag::DIRTY) {

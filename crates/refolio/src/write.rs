@@ -41,13 +41,10 @@ impl<'c> Exclusive<'c> {
     /// Freezes a folio whose lock the caller has, if nobody else uses it.
     pub fn freeze(lock: FolioLock<'c>, folio: FolioRef<'c>) -> std::result::Result<Self, Obstacle> {
         let descriptor = folio.folio();
-        if descriptor.state.load().has(Flag::WRITEBACK) && !broken("write-ignores-writeback") {
+        if descriptor.state.load().has(Flag::WRITEBACK) && !broken("writeback-unprotected") {
             return Err(folio.core.obstacle(folio.frame, Why::Writeback));
         }
-        let mut references = 1 + descriptor.expected_references();
-        if broken("write-ignores-writeback") {
-            references = descriptor.state.load().references();
-        }
+        let references = 1 + descriptor.expected_references();
         match descriptor.state.freeze(references) {
             Freeze::Frozen => Ok(Self { lock, folio, references }),
             Freeze::Refused { .. } => Err(folio.core.obstacle(folio.frame, Why::References)),

@@ -203,6 +203,9 @@ fn begin<'c>(core: &'c Core, mapping: &Mapping, index: PageIndex, patience: Pati
     core.node_of(folio.frame).counters.nr_writeback.add(descriptor.pages());
     cancel_dirty(core, folio.frame);
     drop(lock);
+    if broken("writeback-unprotected") {
+        core.put(folio.frame);
+    }
     Begun::Page(Page { folio, base, len_bytes })
 }
 
@@ -219,6 +222,9 @@ fn submit(core: &Core, mapping: &Mapping, run: Vec<Page<'_>>) -> Result<u64> {
     for page in &run {
         pages += u64::from(page.folio.folio().pages());
         end(core, mapping, page, result.is_err());
+    }
+    if broken("writeback-unprotected") {
+        std::mem::forget(run);
     }
     result.map_err(|source| Error::Io {
         doing: "writing",

@@ -158,8 +158,19 @@ pub fn take_reached() -> Reached {
     REACHED.take()
 }
 
+/// As the standard library's. Loom's own takes no `const`.
 #[cfg(refolio_loom)]
-pub use loom::thread_local;
+#[doc(hidden)]
+#[macro_export]
+macro_rules! checked_thread_local {
+    ($visible:vis static $name:ident: $t:ty = const $init:block $(;)?) => {
+        ::loom::thread_local!($visible static $name: $t = $init);
+    };
+    ($($local:tt)*) => { ::loom::thread_local!($($local)*); };
+}
+
+#[cfg(refolio_loom)]
+pub use crate::checked_thread_local as thread_local;
 #[cfg(not(refolio_loom))]
 pub use std::thread_local;
 

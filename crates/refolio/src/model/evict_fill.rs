@@ -5,7 +5,7 @@ use super::world::{World, first, full, meet};
 
 const MODEL: Model = Model {
     cell: module_path!(),
-    preemptions: Some(3),
+    preemptions: Some(4),
     outcomes: &["evicted", "not evicted", "nothing to evict"],
     protections: &[("freeze-without-count", "put twice")],
     scenes: &[meeting],

@@ -6,12 +6,13 @@ use super::world::{World, first, full, meet};
 
 const MODEL: Model = Model {
     cell: module_path!(),
-    preemptions: Some(3),
+    preemptions: Some(4),
     outcomes: &["evicted", "not evicted", "found here", "stale", "frozen", "nothing"],
     protections: &[
         ("lookup-skips-recheck", "a strange page"),
         ("get-from-frozen", "free and used frames"),
         ("freeze-without-count", "Causality"),
+        ("identity-relaxed", "Causality"),
     ],
     scenes: &[meeting],
 };

@@ -8,8 +8,11 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["evicted", "not evicted", "written", "not written", "slept"],
-    protections: &[("evict-ignores-writeback", "put twice")],
-    scenes: &[meeting, failing],
+    protections: &[
+        ("writeback-unprotected", "page 0 in the store"),
+        ("failed-writeback-cleans", "page 0 in the store"),
+    ],
+    scenes: &[failing, meeting],
 };
 
 #[test]

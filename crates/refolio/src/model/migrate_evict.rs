@@ -5,7 +5,7 @@ use super::world::{World, first, full, meet};
 
 const MODEL: Model = Model {
     cell: module_path!(),
-    preemptions: Some(3),
+    preemptions: Some(4),
     outcomes: &["moved", "evicted", "not evicted", "again: isolated", "gone"],
     protections: &[("isolation-shared", "on the lists")],
     scenes: &[meeting],

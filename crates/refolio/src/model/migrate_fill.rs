@@ -16,7 +16,10 @@ const MODEL: Model = Model {
         "read",
         "not read",
     ],
-    protections: &[("uptodate-before-bytes", "a strange page")],
+    protections: &[
+        ("uptodate-before-bytes", "a strange page"),
+        ("uptodate-relaxed", "a strange page"),
+    ],
     scenes: &[meeting],
 };
 

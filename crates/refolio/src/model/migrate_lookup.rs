@@ -11,6 +11,7 @@ const MODEL: Model = Model {
     protections: &[
         ("lookup-skips-recheck", "a strange page"),
         ("get-from-frozen", "free and used frames"),
+        ("identity-relaxed", "Causality"),
     ],
     scenes: &[meeting],
 };

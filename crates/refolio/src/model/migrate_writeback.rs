@@ -16,8 +16,11 @@ const MODEL: Model = Model {
         "written",
         "not written",
     ],
-    protections: &[("migrate-ignores-writeback", "put twice")],
-    scenes: &[meeting, failing],
+    protections: &[
+        ("writeback-unprotected", "flags of page 0"),
+        ("failed-writeback-cleans", "clean in the cache"),
+    ],
+    scenes: &[failing, meeting],
 };
 
 #[test]

@@ -48,6 +48,8 @@ mod evict_pin;
 mod evict_read;
 mod evict_writeback;
 
+mod scene_anonymous;
+mod scene_forms;
 mod scene_migrate_evict_lookup;
 mod scene_migrate_lookup_refill;
 mod scene_pin_until_drain;

@@ -7,7 +7,7 @@ use crate::sync::reached;
 
 const MODEL: Model = Model {
     cell: module_path!(),
-    preemptions: Some(3),
+    preemptions: Some(4),
     outcomes: &["filled", "no such page", "slept"],
     protections: &[("fill-beyond-the-end", "behind the end of the file")],
     scenes: &[meeting],

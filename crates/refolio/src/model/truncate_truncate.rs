@@ -7,7 +7,7 @@ use crate::sync::reached;
 
 const MODEL: Model = Model {
     cell: module_path!(),
-    preemptions: Some(3),
+    preemptions: None,
     outcomes: &["shorter", "longer"],
     protections: &[("truncate-skips-resize", "what is stored")],
     scenes: &[meeting],

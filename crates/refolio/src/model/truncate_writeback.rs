@@ -6,7 +6,7 @@ use super::world::{World, meet};
 
 const MODEL: Model = Model {
     cell: module_path!(),
-    preemptions: Some(3),
+    preemptions: Some(4),
     outcomes: &["written", "slept"],
     protections: &[
         ("truncate-skips-wait", "what is stored"),

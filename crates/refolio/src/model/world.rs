@@ -39,7 +39,7 @@ pub fn value_of(bytes: &[u8], allowed: &[u8]) -> u8 {
 }
 
 /// Two threads, each with the world.
-pub fn meet(world: &Arc<World>, one: fn(&World), other: fn(&World)) {
+pub fn meet(world: &Arc<World>, one: impl FnOnce(&World) + 'static, other: impl FnOnce(&World)) {
     let thread = world.spawn(one);
     other(world);
     thread.join().unwrap();
@@ -70,7 +70,10 @@ impl World {
     }
 
     /// A thread of its own.
-    pub fn spawn(self: &Arc<Self>, act: fn(&World)) -> loom::thread::JoinHandle<()> {
+    pub fn spawn(
+        self: &Arc<Self>,
+        act: impl FnOnce(&World) + 'static,
+    ) -> loom::thread::JoinHandle<()> {
         let world = self.clone();
         loom::thread::spawn(move || act(&world))
     }
@@ -169,8 +172,13 @@ impl World {
 
     /// A move to a node.
     pub fn moving(&self, node: u8) -> Move<'_> {
+        self.moving_in(Form::default(), node)
+    }
+
+    /// A move to a node, in one of the four forms.
+    pub fn moving_in(&self, form: Form, node: u8) -> Move<'_> {
         let to = self.core.node(NodeId(node)).unwrap();
-        let (form, watch) = (Form::default(), Watch::default());
+        let watch = Watch::default();
         Move { core: &self.core, to, keep: 0, form, watch }
     }
 
@@ -181,9 +189,13 @@ impl World {
 
     /// One attempt to move page `index` to a node; whether it moved.
     pub fn migrate(&self, index: u64, node: u8) -> bool {
-        let (moving, place) = (self.moving(node), self.place(index));
+        self.attempt(&self.moving(node), &self.place(index))
+    }
+
+    /// One attempt to move a page; whether it moved.
+    pub fn attempt(&self, moving: &Move<'_>, place: &Place) -> bool {
         let switched =
-            moving.prepare(&place).and_then(|p| moving.copy(p)).and_then(|p| moving.switch(p));
+            moving.prepare(place).and_then(|p| moving.copy(p)).and_then(|p| moving.switch(p));
         let stop = match switched {
             Ok(switched) => {
                 moving.finish(switched);

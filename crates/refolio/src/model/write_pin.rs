@@ -5,7 +5,7 @@ use super::world::{World, first, full, meet};
 
 const MODEL: Model = Model {
     cell: module_path!(),
-    preemptions: Some(3),
+    preemptions: Some(4),
     outcomes: &["slept"],
     protections: &[
         ("freeze-without-count", "Causality"),

@@ -8,7 +8,7 @@ const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["slept", "written"],
-    protections: &[("write-ignores-writeback", "put twice")],
+    protections: &[("writeback-unprotected", "Causality")],
     scenes: &[meeting],
 };
 
