@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::sync::atomic;
 
 use crate::Ordering;
-use crate::exec::{Need, arrive, noted, operate};
+use crate::exec::{Need, arrive, noted, operate, quietly, with};
 use crate::object::Id;
 use crate::trace::Op;
 
@@ -52,7 +52,10 @@ macro_rules! integer {
 
             /// The value, for whoever knows that nobody changes it meanwhile; no crossroads.
             pub fn settled(&self) -> $value {
-                self.value.load(Ordering::Relaxed)
+                quietly(&self.id, Op::Load, || {
+                    let now = self.value.load(Ordering::Relaxed);
+                    (now, u64::from(now), u64::from(now))
+                })
             }
 
             /// As the standard library's.
@@ -89,6 +92,29 @@ macro_rules! integer {
             #[track_caller]
             pub fn fetch_max(&self, least: $value, _order: Ordering) -> $value {
                 self.change(|now| now.max(least))
+            }
+
+            /// As the standard library's, at once.
+            ///
+            /// # Errors
+            /// The value, when `change` answers None.
+            #[track_caller]
+            pub fn fetch_update(
+                &self,
+                _success: Ordering,
+                _failure: Ordering,
+                change: impl Fn($value) -> Option<$value>,
+            ) -> Result<$value, $value> {
+                operation!(self, Op::Exchange, |word| {
+                    let before = word.load(Ordering::Relaxed);
+                    match change(before) {
+                        Some(after) => {
+                            word.store(after, Ordering::Relaxed);
+                            (Ok(before), u64::from(before), u64::from(after))
+                        }
+                        None => (Err(before), u64::from(before), u64::from(before)),
+                    }
+                })
             }
 
             #[track_caller]
@@ -183,7 +209,9 @@ impl<T> AtomicPtr<T> {
 
     /// The value, for whoever knows that nobody changes it meanwhile; no crossroads.
     pub fn settled(&self) -> *mut T {
-        self.value.load(Ordering::Relaxed)
+        let now = self.value.load(Ordering::Relaxed);
+        with(|exec| exec.sees_address(&self.id, now.addr() as u64));
+        now
     }
 }
 

@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::panic::Location;
 use std::rc::Rc;
 
-use crate::object::{Id, Named, Objects, mix};
+use crate::object::{Clock, Id, MAX_THREADS, Named, Objects, hash, mix};
 use crate::search::Contended;
 use crate::trace::{Op, Recorder};
 
@@ -34,6 +34,7 @@ pub(crate) struct Thread {
     is_started: bool,
     pub is_finished: bool,
     pub history: u64,
+    clock: Clock,
     /// Objects and addresses that it was the first to use.
     first_uses: u64,
     /// The object that stands for its end.
@@ -82,8 +83,6 @@ pub(crate) struct Exec {
     strategy: Rc<RefCell<dyn Strategy>>,
     contended: Rc<RefCell<Contended>>,
     footprint: Footprint,
-    /// Threads that nobody has waited for yet: until then they may run beside what others do.
-    unjoined: usize,
     pub violation: Option<String>,
     /// Who goes on; nobody when the execution is over.
     pub next: Option<usize>,
@@ -115,7 +114,6 @@ impl Exec {
             strategy,
             contended,
             footprint: Footprint::new(),
-            unjoined: 0,
             violation: None,
             next: Some(0),
             operations: 0,
@@ -129,14 +127,15 @@ impl Exec {
     /// A new thread, which begins as soon as its maker's step ends.
     pub fn add_thread(&mut self) -> usize {
         let number = self.threads.len();
-        assert!(number < 32, "a scene has at most 32 threads");
+        assert!(number < MAX_THREADS, "a scene has at most {MAX_THREADS} threads");
+        let clock = self.threads.get(self.current).map_or(Clock::default(), |maker| maker.clock);
         let history = mix(0x7468_7265_6164, number as u64);
         let end = self.objects.add(mix(history, 1));
         let need = Some(Need::Nothing);
         // (The scene's own thread runs from the beginning.)
         let is_started = number == 0;
-        self.unjoined += usize::from(number > 0);
-        self.threads.push(Thread { history, end, need, is_started, ..Thread::default() });
+        let thread = Thread { history, clock, end, need, is_started, ..Thread::default() };
+        self.threads.push(thread);
         number
     }
 
@@ -272,14 +271,14 @@ impl Exec {
         if changed {
             self.threads.iter_mut().for_each(|thread| thread.looks = 0);
         }
-        if self.unjoined == 0 {
-            return; // Whatever it was, it came before, or comes after.
-        }
         let key = self.objects.all[place].key;
-        if self.objects.used(place, self.current, changed) {
+        let clock = &mut self.threads[self.current].clock;
+        if self.objects.used(place, self.current, clock, changed) {
             self.contended.borrow_mut().add(key);
         }
-        self.uses(key, changed);
+        if self.objects.all[place].is_crossroads {
+            self.uses(key, changed);
+        }
     }
 
     fn uses(&mut self, key: u64, changed: bool) {
@@ -289,18 +288,23 @@ impl Exec {
         }
     }
 
-    /// A lock is given back. What it protects may have been changed.
-    pub fn release(&mut self, id: &Id, was_shared: bool, was_changed: bool) {
+    /// A lock is given back. What it protects has this hash now, if it may have been changed.
+    pub fn release(&mut self, id: &Id, was_shared: bool, content: Option<u64>) {
         let place = self.place(id);
         let holders = &mut self.objects.all[place].holders;
         match was_shared {
             true => holders.readers -= 1,
             false => holders.writer = false,
         }
-        if was_changed {
-            self.changes_content(id);
+        if let Some(content) = content {
+            self.changes_content(id, content);
         }
         self.touched(place, !was_shared);
+    }
+
+    pub fn key(&mut self, id: &Id) -> u64 {
+        let place = self.place(id);
+        self.objects.all[place].key
     }
 
     /// Gives an object its name.
@@ -309,7 +313,7 @@ impl Exec {
         self.objects.all[place].named = Some(named);
     }
 
-    /// What the lock protects is seen: the work of those who changed it.
+    /// What the lock protects is seen.
     pub fn sees_content(&mut self, id: &Id) {
         let place = self.place(id);
         let content = self.objects.all[place].value.unwrap_or_default();
@@ -318,12 +322,20 @@ impl Exec {
         self.objects.set(place, content, content);
     }
 
-    /// What the lock protects was changed by the current thread.
-    pub fn changes_content(&mut self, id: &Id) {
+    /// What the lock protects has this hash now.
+    pub fn changes_content(&mut self, id: &Id, content: u64) {
         let place = self.place(id);
-        let content = self.objects.all[place].value.unwrap_or_default();
-        let history = self.threads[self.current].history;
-        self.objects.set(place, content, mix(content, history));
+        let before = self.objects.all[place].value.unwrap_or_default();
+        self.objects.set(place, before, content);
+    }
+
+    /// The current thread has seen this address, which nobody may change meanwhile.
+    pub fn sees_address(&mut self, id: &Id, address: u64) {
+        let place = self.place(id);
+        let seen = self.canonical(address);
+        let thread = &mut self.threads[self.current];
+        thread.history = mix(thread.history, mix(self.objects.all[place].key, seen));
+        self.objects.set(place, seen, seen);
     }
 
     /// Whether the lock is held exclusively, which is noted as seen.
@@ -505,7 +517,10 @@ pub(crate) fn join(thread: usize) {
     if let Some(Some(next)) = next {
         go_on_with(next);
     }
-    with(|exec| exec.unjoined -= 1);
+    with(|exec| {
+        let clock = exec.threads[thread].clock;
+        exec.thread().clock.join(&clock);
+    });
 }
 
 /// A rule is broken: the execution ends here, and the search with it.
@@ -533,12 +548,9 @@ pub fn reached(place: &'static str) {
 ///
 /// `act` must leave nothing behind in the thread's local variables but its result.
 pub fn call<R: std::hash::Hash>(act: impl FnOnce() -> R) -> R {
-    use std::hash::{DefaultHasher, Hasher};
     let Some(before) = with(|exec| exec.thread().history) else { return act() };
     let result = act();
-    let mut hasher = DefaultHasher::new();
-    result.hash(&mut hasher);
-    let hash = hasher.finish();
+    let hash = hash(&result);
     with(|exec| exec.thread().history = mix(mix(before, 0x6361_6c6c), hash));
     result
 }
@@ -557,7 +569,14 @@ impl Retry {
         Self { history: with(|exec| exec.thread().history) }
     }
 
-    /// The loop begins again, and has learned nothing: its variables are what they were at its
+    /// The loop begins again, and has learned nothing; another thread has moved on meanwhile.
+    pub fn anew(&self) {
+        let Some(history) = self.history else { return };
+        with(|exec| exec.thread().history = history);
+    }
+
+    /// As [`anew`](Self::anew), where no other thread may have moved on: the loop spins. It
+    /// has learned nothing: its variables are what they were at its
     /// head.
     pub fn again(&self) {
         let Some(history) = self.history else { return };

@@ -15,12 +15,12 @@
 //!     let other = count.clone();
 //!     let adder = thread::spawn(move || other.store(other.load(Relaxed) + 1, Relaxed));
 //!     count.store(count.load(Relaxed) + 1, Relaxed);
-//!     adder.join();
+//!     adder.join().unwrap();
 //!     if count.load(Relaxed) != 2 {
 //!         violated("an addition was lost");
 //!     }
 //! };
-//! let verdict = search(&scene, &Search::default());
+//! let verdict = search(scene, &Search::default());
 //! assert_eq!(verdict.violation.unwrap().rule, "an addition was lost");
 //! ```
 //!
@@ -32,9 +32,10 @@
 //! The search goes depth first and runs the scene anew for each path (`search.rs`). Three things
 //! keep it small, and lose nothing:
 //!
-//! - **Only meetings are crossroads.** An object that one thread alone uses, or that nobody writes
-//!   while several threads run, cannot tell one order from another. Which objects are more than
-//!   that is learned while searching; whenever one is found, the search begins again with it.
+//! - **Only meetings are crossroads.** An object cannot tell one order from another as long as
+//!   whatever is done to it is ordered by something else: one thread alone uses it, or nobody
+//!   changes it, or a lock protects it. Vector clocks tell when it is not so; the object is a
+//!   crossroads from then on, and the search begins again.
 //! - **States are cut.** Where an execution comes to a state that was seen before, it is not
 //!   followed. A state is the value of every object, and for each thread a hash of all it has done
 //!   and seen, which stands for its local variables (`object.rs`).
@@ -70,4 +71,4 @@ pub use random::{Walk, walk};
 pub use schedule::{ParseScheduleError, Schedule};
 pub use search::{Search, Verdict, Violation, search};
 pub use std::sync::atomic::Ordering;
-pub use trace::{Event, Told, Trace, name, narrate, replay};
+pub use trace::{Event, Told, Trace, key, name, narrate, replay};

@@ -1,13 +1,16 @@
 //! Locks and condition variables. They ignore poisoning.
+//!
+//! What a lock protects is part of the state: it is hashed whenever a holder may have changed it.
 
 use std::fmt;
+use std::hash::Hash;
 use std::ops::{Deref, DerefMut};
 use std::panic::Location;
 use std::sync::PoisonError;
 use std::time::Duration;
 
 use crate::exec::{Need, acquired, arrive, notify, sleep, with};
-use crate::object::Id;
+use crate::object::{Id, hash};
 
 /// Mutual exclusion over a `T`.
 #[derive(Default)]
@@ -22,7 +25,7 @@ impl<T> fmt::Debug for Mutex<T> {
     }
 }
 
-impl<T> Mutex<T> {
+impl<T: Hash> Mutex<T> {
     /// A new, unlocked mutex.
     pub const fn new(value: T) -> Self {
         Self { value: std::sync::Mutex::new(value), id: Id::new() }
@@ -45,19 +48,19 @@ impl<T> Mutex<T> {
 }
 
 /// The lock over a [`Mutex`].
-pub struct MutexGuard<'a, T> {
+pub struct MutexGuard<'a, T: Hash> {
     value: Option<std::sync::MutexGuard<'a, T>>,
     lock: &'a Mutex<T>,
     is_changed: bool,
 }
 
-impl<T> fmt::Debug for MutexGuard<'_, T> {
+impl<T: Hash> fmt::Debug for MutexGuard<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MutexGuard").finish_non_exhaustive()
     }
 }
 
-impl<T> Deref for MutexGuard<'_, T> {
+impl<T: Hash> Deref for MutexGuard<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -65,17 +68,18 @@ impl<T> Deref for MutexGuard<'_, T> {
     }
 }
 
-impl<T> DerefMut for MutexGuard<'_, T> {
+impl<T: Hash> DerefMut for MutexGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         self.is_changed = true;
         self.value.as_mut().unwrap_or_else(|| unreachable!("there until the guard is dropped"))
     }
 }
 
-impl<T> Drop for MutexGuard<'_, T> {
+impl<T: Hash> Drop for MutexGuard<'_, T> {
     fn drop(&mut self) {
+        let content = self.is_changed.then(|| hash(&**self));
         self.value = None;
-        with(|exec| exec.release(&self.lock.id, false, self.is_changed));
+        with(|exec| exec.release(&self.lock.id, false, content));
     }
 }
 
@@ -93,7 +97,7 @@ impl Condvar {
 
     /// Unlocks, sleeps until notified, locks again.
     #[track_caller]
-    pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    pub fn wait<'a, T: Hash>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         let lock = guard.lock;
         if !arrive(&self.id, |_| Need::Nothing) {
             return guard;
@@ -106,7 +110,11 @@ impl Condvar {
 
     /// As [`wait`](Self::wait): the checker has no clock.
     #[track_caller]
-    pub fn wait_for<'a, T>(&self, guard: MutexGuard<'a, T>, _limit: Duration) -> MutexGuard<'a, T> {
+    pub fn wait_for<'a, T: Hash>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        _limit: Duration,
+    ) -> MutexGuard<'a, T> {
         self.wait(guard)
     }
 
@@ -130,7 +138,7 @@ impl<T> fmt::Debug for RwLock<T> {
     }
 }
 
-impl<T> RwLock<T> {
+impl<T: Hash> RwLock<T> {
     /// A new, unlocked lock.
     pub const fn new(value: T) -> Self {
         Self { value: std::sync::RwLock::new(value), id: Id::new() }
@@ -178,7 +186,7 @@ pub struct RwLockReadGuard<'a, T> {
 }
 
 /// The exclusive lock over an [`RwLock`].
-pub struct RwLockWriteGuard<'a, T> {
+pub struct RwLockWriteGuard<'a, T: Hash> {
     value: Option<std::sync::RwLockWriteGuard<'a, T>>,
     lock: &'a RwLock<T>,
 }
@@ -189,7 +197,7 @@ impl<T> fmt::Debug for RwLockReadGuard<'_, T> {
     }
 }
 
-impl<T> fmt::Debug for RwLockWriteGuard<'_, T> {
+impl<T: Hash> fmt::Debug for RwLockWriteGuard<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RwLockWriteGuard").finish_non_exhaustive()
     }
@@ -203,7 +211,7 @@ impl<T> Deref for RwLockReadGuard<'_, T> {
     }
 }
 
-impl<T> Deref for RwLockWriteGuard<'_, T> {
+impl<T: Hash> Deref for RwLockWriteGuard<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -211,7 +219,7 @@ impl<T> Deref for RwLockWriteGuard<'_, T> {
     }
 }
 
-impl<T> DerefMut for RwLockWriteGuard<'_, T> {
+impl<T: Hash> DerefMut for RwLockWriteGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         self.value.as_mut().unwrap_or_else(|| unreachable!("there until the guard is dropped"))
     }
@@ -220,13 +228,14 @@ impl<T> DerefMut for RwLockWriteGuard<'_, T> {
 impl<T> Drop for RwLockReadGuard<'_, T> {
     fn drop(&mut self) {
         self.value = None;
-        with(|exec| exec.release(&self.lock.id, true, false));
+        with(|exec| exec.release(&self.lock.id, true, None));
     }
 }
 
-impl<T> Drop for RwLockWriteGuard<'_, T> {
+impl<T: Hash> Drop for RwLockWriteGuard<'_, T> {
     fn drop(&mut self) {
+        let content = Some(hash(&**self));
         self.value = None;
-        with(|exec| exec.release(&self.lock.id, false, true));
+        with(|exec| exec.release(&self.lock.id, false, content));
     }
 }

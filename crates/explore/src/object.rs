@@ -6,10 +6,11 @@
 //! The state of an execution is hashed bit by bit as it goes on: `memory` is the exclusive or of one
 //! hash for each object and its value, and each thread has a hash of its *history*: every
 //! operation it has done, and every value that it saw. A thread is deterministic, so two threads
-//! with the same history have the same local variables and stand at the same place. What a lock
-//! protects has no value that could be hashed; its value is the history of those who changed it.
+//! with the same history have the same local variables and stand at the same place. The value of a
+//! lock is the hash of what it protects.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Mixes `b` into `a` (after SplitMix64: Steele, Lea, Flood 2014).
@@ -19,6 +20,13 @@ pub(crate) fn mix(a: u64, b: u64) -> u64 {
     mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^ mixed >> 31
+}
+
+/// The hash of a value.
+pub(crate) fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Where an object is in the list of the execution that used it last. (The checker has one thread
@@ -59,16 +67,43 @@ pub(crate) struct Holders {
     pub writer: bool,
 }
 
+/// The most threads of a scene.
+pub const MAX_THREADS: usize = 16;
+
+/// How much of each thread came before a moment: a vector clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Clock([u32; MAX_THREADS]);
+
+impl Clock {
+    /// Everything that is in `other` came before, too.
+    #[inline]
+    pub fn join(&mut self, other: &Clock) {
+        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
+            *mine = theirs.max(*mine);
+        }
+    }
+
+    #[inline]
+    fn contains(&self, other: &Clock) -> bool {
+        self.0.iter().zip(other.0).all(|(mine, theirs)| *mine >= theirs)
+    }
+
+    #[inline]
+    fn tick(&mut self, thread: usize) {
+        self.0[thread] += 1;
+    }
+}
+
 /// One object in one execution.
 #[derive(Debug, Default)]
 pub(crate) struct Object {
     pub key: u64,
     /// Its value; None before the first operation.
     pub value: Option<u64>,
-    /// Threads that used it while there were several, a bit each; and those that changed it.
-    users: u32,
-    changers: u32,
-    /// Several threads meet here: the order of their operations matters.
+    /// What came before the newest look, and before the newest change.
+    looked: Clock,
+    changed: Clock,
+    /// Threads meet here, and nothing else orders them: the order of their operations matters.
     pub is_crossroads: bool,
     pub holders: Holders,
     pub named: Option<Named>,
@@ -126,15 +161,28 @@ impl Objects {
         true
     }
 
-    /// A thread has used an object while there were others; whether that makes it a crossroads that
-    /// it was not before.
+    /// A thread, before which `clock` came, has used an object; whether that makes it a crossroads
+    /// that it was not before.
     #[inline]
-    pub fn used(&mut self, place: usize, thread: usize, changed: bool) -> bool {
+    pub fn used(&mut self, place: usize, thread: usize, clock: &mut Clock, changed: bool) -> bool {
         let object = &mut self.all[place];
-        object.users |= 1 << thread;
-        object.changers |= u32::from(changed) << thread;
-        let meet = object.changers != 0 && object.users.count_ones() > 1;
-        meet && !std::mem::replace(&mut object.is_crossroads, true)
+        let ordered =
+            clock.contains(&object.changed) && (!changed || clock.contains(&object.looked));
+        let is_new = !ordered && !object.is_crossroads;
+        object.is_crossroads |= is_new;
+        if object.is_crossroads {
+            clock.join(&object.changed);
+            if changed {
+                clock.join(&object.looked);
+            }
+        }
+        clock.tick(thread);
+        if changed {
+            object.changed = *clock
+        } else {
+            object.looked.join(clock)
+        }
+        is_new
     }
 
     /// A number for what an `AtomicPtr` holds that is the same in executions in which it is the same

@@ -3,12 +3,13 @@
 //!
 //! A lock of this kind must not be held where the thread may be held up.
 
+use std::hash::Hash;
 use std::ops::{Deref, DerefMut};
 use std::sync::{LockResult, PoisonError, atomic};
 
 use crate::Ordering;
 use crate::exec::{quietly, with};
-use crate::object::Id;
+use crate::object::{Id, hash};
 use crate::trace::Op;
 
 macro_rules! integer {
@@ -100,7 +101,7 @@ pub struct Mutex<T> {
     id: Id,
 }
 
-impl<T> Mutex<T> {
+impl<T: Hash> Mutex<T> {
     /// A new, unlocked mutex.
     pub const fn new(value: T) -> Self {
         Self { value: std::sync::Mutex::new(value), id: Id::new() }
@@ -112,20 +113,20 @@ impl<T> Mutex<T> {
     /// Never: the signature is the standard library's.
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
         let value = self.value.lock().unwrap_or_else(PoisonError::into_inner);
-        seen(&self.id);
+        with(|exec| exec.sees_content(&self.id));
         Ok(MutexGuard { value, id: &self.id, is_changed: false })
     }
 }
 
 /// As the standard library's.
 #[derive(Debug)]
-pub struct MutexGuard<'a, T> {
+pub struct MutexGuard<'a, T: Hash> {
     value: std::sync::MutexGuard<'a, T>,
     id: &'a Id,
     is_changed: bool,
 }
 
-impl<T> Deref for MutexGuard<'_, T> {
+impl<T: Hash> Deref for MutexGuard<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -133,27 +134,18 @@ impl<T> Deref for MutexGuard<'_, T> {
     }
 }
 
-impl<T> DerefMut for MutexGuard<'_, T> {
+impl<T: Hash> DerefMut for MutexGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         self.is_changed = true;
         &mut self.value
     }
 }
 
-impl<T> Drop for MutexGuard<'_, T> {
+impl<T: Hash> Drop for MutexGuard<'_, T> {
     fn drop(&mut self) {
         if self.is_changed {
-            changed(self.id);
+            let content = hash(&**self);
+            with(|exec| exec.changes_content(self.id, content));
         }
     }
-}
-
-/// What the lock protects is seen: it is the work of those who changed it.
-fn seen(id: &Id) {
-    with(|exec| exec.sees_content(id));
-}
-
-/// What the lock protects is this thread's work, too.
-fn changed(id: &Id) {
-    with(|exec| exec.changes_content(id));
 }

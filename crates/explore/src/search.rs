@@ -139,6 +139,8 @@ struct Node {
     /// What the steps used that were tried here, the one on the path not counted.
     tried: Vec<Asleep>,
     preemptions: u32,
+    /// The same whenever the path is taken.
+    state: u64,
 }
 
 /// What is known of a state.
@@ -282,6 +284,7 @@ impl Strategy for Tree {
                 asleep: self.asleep.clone(),
                 tried: Vec::new(),
                 preemptions: self.preemptions,
+                state: choice.state,
             });
         }
         self.depth += 1;
@@ -296,7 +299,8 @@ impl Strategy for Tree {
             self.asleep.retain(|(thread, _)| *thread != next);
             self.pending = Some(depth);
         }
-        assert!(choice.ready.contains(&next), "the scene is not deterministic");
+        let same = node.state == choice.state && choice.ready.contains(&next);
+        assert!(same, "the scene is not deterministic: the same path led to another state");
         next
     }
 }

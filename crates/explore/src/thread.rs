@@ -19,11 +19,14 @@ pub struct JoinHandle<T> {
 
 impl<T> JoinHandle<T> {
     /// Waits for its end; what it returned.
-    pub fn join(self) -> T {
+    ///
+    /// # Errors
+    /// Never: a panic in a thread ends the execution. The signature is the standard library's.
+    pub fn join(self) -> std::thread::Result<T> {
         join(self.thread);
         let result = self.result.lock().map(|mut result| result.take());
         match result {
-            Ok(Some(result)) => result,
+            Ok(Some(result)) => Ok(result),
             _ => unreachable!("a thread that ends leaves its result"),
         }
     }
@@ -32,7 +35,7 @@ impl<T> JoinHandle<T> {
 /// Starts a thread.
 ///
 /// # Panics
-/// Outside of a scene, and in a scene of more than 32 threads.
+/// Outside of a scene, and in a scene of more than 16 threads.
 pub fn spawn<T: 'static>(act: impl FnOnce() -> T + 'static) -> JoinHandle<T> {
     let result = Arc::new(std::sync::Mutex::new(None));
     let theirs = result.clone();

@@ -183,6 +183,12 @@ pub fn name(object: &impl Nameable, name: impl FnOnce() -> String, show: Show) {
     });
 }
 
+/// A number that stands for an object, and is the same whenever the same thread was the first to
+/// use it, at the same place of its history; 0 outside of an execution.
+pub fn key(object: &impl Nameable) -> u64 {
+    with(|exec| exec.key(object.id())).unwrap_or_default()
+}
+
 /// Plays an execution of the scene again, and tells it.
 pub fn replay(scene: impl Fn() + 'static, schedule: &Schedule) -> Trace {
     let scene: Rc<dyn Fn()> = Rc::new(scene);

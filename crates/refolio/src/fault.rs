@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::folio::state::{Flag, Get};
 use crate::mapping::Mapping;
 use crate::reclaim;
-use crate::sync::{Arc, broken, reached};
+use crate::sync::{Arc, Retry, broken, reached};
 use crate::table::entry::{Entry, Mapped};
 use crate::table::{Backing, Sharing, Table};
 use crate::units::{FrameNo, MAX_ORDER, PageIndex, Vpn, folio_bytes, pages};
@@ -65,6 +65,7 @@ fn get_page<'c>(
     index: PageIndex,
 ) -> Result<(FolioRef<'c>, PageIndex)> {
     loop {
+        let retry = Retry::new();
         match core.lookup(mapping, index) {
             Found::Folio(folio, base) => {
                 let state = folio.folio().state.load();
@@ -78,9 +79,9 @@ fn get_page<'c>(
                 // Somebody fills it. (If that fails, the folio is gone from its slot.)
                 let obstacle = core.obstacle(folio.frame, Why::Locked);
                 drop(folio);
-                core.wait(obstacle, None)?;
+                core.wait_anew(obstacle, &retry)?;
             }
-            Found::Blocked(obstacle) => drop(core.wait(obstacle, None)?),
+            Found::Blocked(obstacle) => core.wait_anew(obstacle, &retry)?,
             Found::Saturated => return Err(Error::TooManyReferences),
             Found::Miss => {
                 if let Some(filled) = fill(core, mapping, index)? {
@@ -252,7 +253,9 @@ pub(crate) fn entry<'c>(
     at: Vpn,
     write: bool,
 ) -> Result<(FolioRef<'c>, Mapped)> {
+    let retry = Retry::new();
     loop {
+        retry.anew();
         match table.load(at) {
             Entry::Present(mapped) if !write || mapped.writable => {
                 match use_entry(core, table, at, mapped)? {
@@ -396,12 +399,13 @@ fn map_file(
     writable: bool,
 ) -> Result<()> {
     loop {
+        let retry = Retry::new();
         let (folio, base) = page(core, mapping, index)?;
         let lock = match folio.try_lock() {
             Ok(lock) => lock,
             Err(obstacle) => {
                 drop(folio);
-                core.wait(obstacle, None)?;
+                core.wait_anew(obstacle, &retry)?;
                 continue;
             }
         };

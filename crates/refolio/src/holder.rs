@@ -13,7 +13,7 @@ use std::marker::PhantomData;
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::sync::plain::{AtomicU32, AtomicU64, Mutex, MutexGuard, lock};
+use crate::sync::unwatched::{AtomicU32, AtomicU64, Mutex, MutexGuard, lock};
 use crate::sync::{Acquire, Relaxed, Release, thread_local};
 use crate::units::FrameNo;
 

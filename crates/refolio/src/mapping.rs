@@ -21,7 +21,7 @@ use crate::folio::{Folios, Identity};
 use crate::node::Counter;
 use crate::store::Store;
 use crate::sync::plain::{self, AtomicU32};
-use crate::sync::{Acquire, Arc, AtomicU64, Relaxed, Release, RwLock, broken, spin};
+use crate::sync::{Acquire, Arc, AtomicU64, Relaxed, Release, Retry, RwLock, broken};
 use crate::units::{FrameNo, PageIndex};
 use refolio_xarray::{Entry, XArray};
 
@@ -185,12 +185,13 @@ impl Mapping {
     #[doc(alias = "filemap_get_entry")]
     #[inline]
     pub fn lookup(&self, folios: &Folios, index: PageIndex) -> Lookup {
+        let retry = Retry::new();
         loop {
             let Some((frame, base)) = self.peek(index) else { return Lookup::Miss };
             let folio = folios.get(frame);
             match folio.state.try_get() {
                 Get::Frozen if self.still_has(frame, index) => return Lookup::Frozen(frame),
-                Get::Frozen => spin(),
+                Get::Frozen => retry.again(),
                 Get::Saturated => return Lookup::Saturated,
                 Get::Got if folio.is(self.id, base) || broken("lookup-skips-recheck") => {
                     return Lookup::Folio(frame, base);

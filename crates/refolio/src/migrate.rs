@@ -225,7 +225,7 @@ impl<'c> Move<'c> {
 
     /// Step 2: Room on the target node.
     fn alloc(&self, source: &Isolated<'c>) -> Attempt<Fresh<'c>> {
-        let anonymous = source.folio().state.load().has(Flag::ANON);
+        let anonymous = source.folio().state.has(Flag::ANON);
         let flags: &[Flag] = if anonymous { &[Flag::ANON] } else { &[] };
         let (core, order) = (self.core, source.folio().order());
         let fresh = core.alloc_on(self.to, order, self.keep, flags).ok_or(Stop::NoMemory)?;
@@ -252,7 +252,7 @@ impl<'c> Move<'c> {
         }
         let source_lock = FolioLock { core, frame };
         let mapping = match (folio.identity(), place) {
-            (None, _) if !folio.state.load().has(Flag::ANON) => return Err(Stop::Gone),
+            (None, _) if !folio.state.has(Flag::ANON) => return Err(Stop::Gone),
             (None, _) => None,
             (Some(id), Place::File(mapping, _)) if id.mapping == mapping.id => {
                 Some(mapping.clone())
@@ -313,7 +313,7 @@ impl<'c> Move<'c> {
         let Copied(unmapped) = copied;
         let source = unmapped.locked.source.folio();
         let destination = unmapped.locked.destination.folio.folio();
-        let dirty = source.state.load().has(Flag::DIRTY);
+        let dirty = source.state.has(Flag::DIRTY);
         match unmapped.locked.mapping.clone() {
             Some(mapping) => self.switch_in_file(&unmapped, &mapping)?,
             None => {

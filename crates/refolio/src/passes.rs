@@ -23,7 +23,7 @@ use crate::watch::Watch;
 pub(crate) const PASSES: u32 = 10;
 
 /// Of those, how often in batches and without waiting.
-pub(crate) const BATCHED_PASSES: u32 = if cfg!(refolio_loom) { 1 } else { 3 };
+pub(crate) const BATCHED_PASSES: u32 = if cfg!(refolio_model) { 1 } else { 3 };
 
 /// What a migration may wait for.
 #[doc(alias = "migrate_mode")]
@@ -322,7 +322,7 @@ impl<'c> Passes<'_, 'c> {
                 self.report[page.place].outcome = Outcome::NoMemory;
                 continue;
             };
-            let guarded = self.core.folio(obstacle.frame).state.load().has(Flag::GUARDED);
+            let guarded = self.core.folio(obstacle.frame).state.has(Flag::GUARDED);
             if obstacle.why == Why::References || guarded {
                 let holders = self.core.holders(obstacle.frame);
                 self.report[page.place].outcome = Outcome::Busy { holders };

@@ -18,7 +18,7 @@ use crate::core::{Core, FolioRef, Found, Obstacle};
 use crate::error::{Error, Result};
 use crate::folio::state::Flag;
 use crate::mapping::Mapping;
-use crate::sync::{Arc, broken};
+use crate::sync::{Arc, Retry, broken};
 use crate::units::{PAGE_SIZE, PageIndex};
 use crate::write::Exclusive;
 use crate::writeback;
@@ -33,6 +33,7 @@ fn failed(mapping: &Mapping, doing: &'static str) -> impl FnOnce(io::Error) -> E
 #[doc(alias = "truncate_setsize")]
 pub(crate) fn set_len(core: &Core, mapping: &Arc<Mapping>, len_bytes: u64) -> Result<()> {
     loop {
+        let retry = Retry::new();
         let resize = (!broken("truncate-skips-resize")).then(|| mapping.resize.write());
         if len_bytes < mapping.len() {
             return shorten(core, mapping, len_bytes);
@@ -47,7 +48,7 @@ pub(crate) fn set_len(core: &Core, mapping: &Arc<Mapping>, len_bytes: u64) -> Re
             }
             Err(obstacle) => {
                 drop(resize);
-                core.wait(obstacle, None)?;
+                core.wait_anew(obstacle, &retry)?;
             }
         }
     }
@@ -141,6 +142,7 @@ pub(crate) fn take_out(
 ) -> Result<()> {
     let mut next = range.start;
     loop {
+        let retry = Retry::new();
         let found = mapping.pages.lock().next(next);
         let Some((index, entry)) = found.filter(|(index, _)| *index < range.end) else {
             return Ok(());
@@ -151,7 +153,7 @@ pub(crate) fn take_out(
         } else {
             let inside = index >= range.start && after <= range.end;
             if let Err(obstacle) = try_take_out(core, mapping, PageIndex(index), inside, dirty) {
-                core.wait(obstacle, None)?;
+                core.wait_anew(obstacle, &retry)?;
                 continue;
             }
         }
@@ -198,10 +200,10 @@ fn try_take_out(
     if !folio.folio().is(mapping.id, base) {
         return Ok(());
     }
-    if folio.folio().state.load().has(Flag::WRITEBACK) && !broken("writeback-unprotected") {
+    if folio.folio().state.has(Flag::WRITEBACK) && !broken("writeback-unprotected") {
         return Err(core.obstacle(folio.frame, crate::core::Why::Writeback));
     }
-    if dirty == Dirty::Kept && folio.folio().state.load().has(Flag::DIRTY) {
+    if dirty == Dirty::Kept && folio.folio().state.has(Flag::DIRTY) {
         return Ok(());
     }
     core.tables.unmap(&core.folios, folio.frame);
@@ -235,6 +237,7 @@ fn remove(core: &Core, mapping: &Mapping, folio: &FolioRef<'_>, base: PageIndex)
 #[doc(alias = "truncate_pagecache_range")]
 pub(crate) fn punch(core: &Core, mapping: &Arc<Mapping>, range: Range<u64>) -> Result<()> {
     loop {
+        let retry = Retry::new();
         let resize = mapping.resize.write();
         writeback::wait_range(core, mapping, range.clone())?;
         // What may be refused comes first, and is dirty: cached bytes and stored ones never differ
@@ -252,7 +255,7 @@ pub(crate) fn punch(core: &Core, mapping: &Arc<Mapping>, range: Range<u64>) -> R
         }
         let Some(obstacle) = obstacle else { return Ok(()) };
         drop(resize);
-        core.wait(obstacle, None)?;
+        core.wait_anew(obstacle, &retry)?;
     }
 }
 

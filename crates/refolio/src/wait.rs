@@ -16,7 +16,7 @@ use crate::sync::{Condvar, Mutex, reached};
 use crate::units::FrameNo;
 
 /// Queues of sleepers, hashed by frame (a power of two of them).
-const QUEUES: usize = if cfg!(refolio_loom) { 1 } else { 64 };
+const QUEUES: usize = if cfg!(refolio_model) { 1 } else { 64 };
 
 #[derive(Debug)]
 struct Queue {

@@ -19,12 +19,12 @@ use crate::error::{Error, Result};
 use crate::errseq::Seen;
 use crate::folio::state::Flag;
 use crate::mapping::Mapping;
-use crate::sync::{Arc, broken};
+use crate::sync::{Arc, Retry, broken};
 use crate::units::{FrameNo, PAGE_SIZE, PageIndex};
 use refolio_xarray::Mark;
 
 /// Pages in one write at most: 1 MiB.
-const RUN_PAGES: u64 = if cfg!(refolio_loom) { 2 } else { 256 };
+const RUN_PAGES: u64 = if cfg!(refolio_model) { 2 } else { 256 };
 
 /// The kernel takes no more pieces than this in one vectored write.
 const RUN_FOLIOS: usize = 256;
@@ -278,13 +278,14 @@ fn end(core: &Core, mapping: &Mapping, page: &Page<'_>, failed: bool) {
 pub(crate) fn wait_range(core: &Core, mapping: &Mapping, range: Range<u64>) -> Result<()> {
     let mut next = range.start;
     loop {
+        let retry = Retry::new();
         let found = mapping.pages.lock().next_marked(next, Mark::Writeback);
         let Some((index, entry)) = found.filter(|(at, _)| *at < range.end) else { return Ok(()) };
         if let Some((frame, _)) = Mapping::folio_in(entry, PageIndex(index)) {
             let obstacle = core.obstacle(frame, Why::Writeback);
             let still = mapping.pages.lock().get_mark(index, Mark::Writeback);
             if still {
-                core.wait(obstacle, None)?;
+                core.wait_anew(obstacle, &retry)?;
                 continue;
             }
         }

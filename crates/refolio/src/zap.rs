@@ -8,7 +8,7 @@ use std::ops::Range;
 use crate::core::{Core, FolioRef, Why};
 use crate::error::{Error, Result};
 use crate::folio::state::Get;
-use crate::sync::{Arc, plain};
+use crate::sync::{Arc, Retry, plain};
 use crate::table::Table;
 use crate::table::entry::{Entry, Mapped};
 use crate::units::Vpn;
@@ -23,6 +23,7 @@ pub(crate) fn zap(core: &Core, table: &Arc<Table>, range: Range<u64>) -> Result<
     for at in range.start..range.end.min(table.pages()) {
         let at = Vpn(at);
         loop {
+            let retry = Retry::new();
             let (mapped, migrating) = match table.load(at) {
                 Entry::Empty => break,
                 Entry::Migration(mapped) => (mapped, true),
@@ -31,10 +32,10 @@ pub(crate) fn zap(core: &Core, table: &Arc<Table>, range: Range<u64>) -> Result<
             let obstacle = core.obstacle(mapped.folio, Why::Locked);
             if migrating {
                 if table.load(at) == Entry::Migration(mapped) {
-                    core.wait(obstacle, None)?;
+                    core.wait_anew(obstacle, &retry)?;
                 }
             } else if !try_zap(core, table, at, mapped)? {
-                core.wait(core.obstacle(mapped.folio, Why::Locked), None)?;
+                core.wait_anew(core.obstacle(mapped.folio, Why::Locked), &retry)?;
             }
         }
     }

@@ -21,7 +21,7 @@ fn lost_update() {
     let other = count.clone();
     let adder = thread::spawn(move || other.store(other.load(Relaxed) + 1, Relaxed));
     count.store(count.load(Relaxed) + 1, Relaxed);
-    adder.join();
+    adder.join().unwrap();
     if count.load(Relaxed) != 2 {
         violated("an addition was lost");
     }
@@ -49,7 +49,7 @@ fn what_threads_do_apart_is_done_in_one_order() {
         });
         let own = AtomicU64::new(0);
         (0..100).for_each(|_| _ = own.fetch_add(1, Relaxed));
-        theirs.join();
+        theirs.join().unwrap();
     });
     assert_eq!((verdict.executions, verdict.states), (1, 0));
 }
@@ -67,7 +67,7 @@ fn a_deadlock_is_found() {
             let _first = locks.0.lock();
             let _second = locks.1.lock();
         }
-        thread.join();
+        thread.join().unwrap();
     });
     assert_eq!(said, "waits for ever: a deadlock");
 }
@@ -89,7 +89,7 @@ fn a_wake_up_that_comes_before_the_sleep_is_lost() {
                 guard = ready.2.wait(guard);
             }
             drop(guard);
-            thread.join();
+            thread.join().unwrap();
         }
     };
     assert_eq!(rule(scene(false)), "waits for ever: a deadlock");
@@ -107,7 +107,7 @@ fn a_loop_that_nobody_ends_is_found_and_one_that_somebody_ends_is_not() {
             while flag.load(Relaxed) == 0 {
                 retry.again();
             }
-            thread.join();
+            thread.join().unwrap();
         }
     };
     assert_eq!(rule(scene(false)), "waits for ever: nobody is left to end its loop");
@@ -119,9 +119,23 @@ fn a_loop_that_nobody_ends_is_found_and_one_that_somebody_ends_is_not() {
 fn a_panic_is_a_violation_with_its_own_words() {
     let said = rule(|| {
         let thread = thread::spawn(|| panic!("as {} as this", "bad"));
-        thread.join();
+        thread.join().unwrap();
     });
     assert_eq!(said, "as bad as this");
+}
+
+#[test]
+fn a_scene_that_is_not_deterministic_is_found_out() {
+    static TURNS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    let said = rule(|| {
+        let word = Arc::new(AtomicU64::new(TURNS.fetch_add(1, Relaxed)));
+        word.load(Relaxed);
+        let theirs = word.clone();
+        let thread = thread::spawn(move || theirs.fetch_add(1, Relaxed));
+        word.fetch_add(1, Relaxed);
+        thread.join().unwrap();
+    });
+    assert!(said.starts_with("the scene is not deterministic"), "{said}");
 }
 
 #[test]
@@ -137,8 +151,8 @@ fn readers_share_a_lock_and_a_writer_does_not() {
             }
         });
         let writer = thread::spawn(move || *writer.write() += 1);
-        reader.join();
-        writer.join();
+        reader.join().unwrap();
+        writer.join().unwrap();
     });
     assert!(verdict.violation.is_none(), "{verdict:?}");
 }
@@ -209,7 +223,7 @@ fn play(program: Vec<Vec<Act>>, ends: Ends) -> Rc<dyn Fn()> {
                 })
             })
             .collect();
-        let saw = threads.into_iter().map(thread::JoinHandle::join).collect();
+        let saw = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
         let left = words.iter().map(|word| word.load(Relaxed)).collect();
         ends.lock().unwrap().insert((left, saw));
     })

@@ -15,7 +15,7 @@
 pub(crate) mod state;
 
 use crate::frame::vec_with_room;
-use crate::sync::{Acquire, AtomicU32, AtomicU64, Relaxed, Release, broken};
+use crate::sync::{Acquire, AtomicU32, AtomicU64, Relaxed, Release, broken, rule};
 use crate::units::{FrameNo, PageIndex, pages};
 use crate::wait::Waits;
 use state::{Flag, Snapshot, State};
@@ -25,7 +25,7 @@ pub(crate) const NO_MAPPING: u32 = 0;
 
 /// A descriptor: one cache line.
 #[derive(Debug)]
-#[cfg_attr(not(refolio_loom), repr(align(64)))]
+#[cfg_attr(not(refolio_model), repr(align(64)))]
 pub(crate) struct Folio {
     pub state: State,
     /// Index in the file of the first page.
@@ -37,7 +37,7 @@ pub(crate) struct Folio {
     mapped: AtomicU32,
 }
 
-#[cfg(not(refolio_loom))]
+#[cfg(not(refolio_model))]
 const _: () = assert!(size_of::<Folio>() == 64);
 
 /// Of which file a folio is, and where in it.
@@ -129,7 +129,7 @@ impl Folio {
     /// `count` more table entries, or fewer. Under the folio lock, so a load and a store will do.
     pub fn add_mapped(&self, count: i32) {
         let now = self.mapped.load(Relaxed).wrapping_add_signed(count);
-        debug_assert!(now <= state::MAX_REFERENCES, "an entry was unmapped twice");
+        rule(now <= state::MAX_REFERENCES, "an entry was unmapped twice");
         self.mapped.store(now, Relaxed);
     }
 
@@ -138,13 +138,13 @@ impl Folio {
     #[doc(alias = "folio_expected_ref_count")]
     pub fn expected_references(&self) -> u32 {
         let cached = if self.identity().is_some() { self.pages() } else { 0 };
-        cached + u32::from(self.state.load().has(Flag::PRIVATE)) + self.mapped()
+        cached + u32::from(self.state.has(Flag::PRIVATE)) + self.mapped()
     }
 
     /// The embedder's word. Under the folio lock or a reference.
     #[doc(alias = "folio_get_private")]
     pub fn private(&self) -> Option<u64> {
-        self.state.load().has(Flag::PRIVATE).then(|| self.private.load(Relaxed))
+        self.state.has(Flag::PRIVATE).then(|| self.private.load(Relaxed))
     }
 
     /// Sets the embedder's word. Under the folio lock, while frozen; the reference that it holds is

@@ -14,9 +14,9 @@
 //!
 //! Plain slices exist only where the protocol makes the bytes stand still ([`Frames::bytes`]).
 
-#[cfg(not(refolio_loom))]
+#[cfg(not(refolio_model))]
 mod arena;
-#[cfg(refolio_loom)]
+#[cfg(refolio_model)]
 #[path = "model.rs"]
 mod arena;
 mod fill;
@@ -24,9 +24,9 @@ mod reserve;
 mod room;
 #[cfg(test)]
 mod tests;
-#[cfg(any(test, refolio_loom, not(target_arch = "x86_64"), miri))]
+#[cfg(any(test, refolio_model, not(target_arch = "x86_64"), miri))]
 mod words;
-#[cfg(all(target_arch = "x86_64", not(refolio_loom), not(miri)))]
+#[cfg(all(target_arch = "x86_64", not(refolio_model), not(miri)))]
 mod x86_64;
 
 pub use fill::FillBuf;

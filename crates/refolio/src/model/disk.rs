@@ -6,7 +6,7 @@ use std::io::{self, IoSlice};
 use crate::frame::FillBuf;
 use crate::store::Store;
 use crate::sync::plain::{AtomicBool, Mutex, MutexGuard};
-use crate::sync::{Arc, Ordering, Relaxed};
+use crate::sync::{Arc, Ordering, Relaxed, fence};
 use crate::units::{PAGE_SIZE, PageIndex};
 
 /// Bytes in memory, which can refuse to be written. Clones share them.
@@ -31,7 +31,7 @@ impl Disk {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
-        loom::sync::atomic::fence(Ordering::SeqCst);
+        fence(Ordering::SeqCst);
         self.0.bytes.lock().unwrap()
     }
 

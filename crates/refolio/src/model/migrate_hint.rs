@@ -8,7 +8,7 @@ use crate::hint::Hints;
 use crate::sync::{Arc, reached};
 use crate::units::PageIndex;
 
-const MODEL: Model = Model {
+pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &[
@@ -32,11 +32,13 @@ const MODEL: Model = Model {
     ],
 };
 
+#[cfg(refolio_loom)]
 #[test]
 fn holds() {
     MODEL.holds();
 }
 
+#[cfg(refolio_loom)]
 #[test]
 fn misses() {
     MODEL.misses();

@@ -6,6 +6,8 @@
 //! everything adds up. A deadlock is found by the checker.
 
 mod disk;
+#[cfg(refolio_explore)]
+mod explore;
 mod search;
 mod world;
 
@@ -54,3 +56,52 @@ mod scene_migrate_evict_lookup;
 mod scene_migrate_lookup_refill;
 mod scene_pin_until_drain;
 mod scene_truncate_zeros;
+
+#[cfg(refolio_explore)]
+pub use explore::Scene;
+pub use search::Model;
+
+/// All meetings of the matrix, and the scenes of three.
+pub const ALL: &[&Model] = &[
+    &migrate_evict::MODEL,
+    &migrate_fault::MODEL,
+    &migrate_fill::MODEL,
+    &migrate_hint::MODEL,
+    &migrate_lookup::MODEL,
+    &migrate_migrate::MODEL,
+    &migrate_pin::MODEL,
+    &migrate_read::MODEL,
+    &migrate_truncate::MODEL,
+    &migrate_write::MODEL,
+    &migrate_writeback::MODEL,
+    &write_evict::MODEL,
+    &write_fault::MODEL,
+    &write_fill::MODEL,
+    &write_lookup::MODEL,
+    &write_pin::MODEL,
+    &write_read::MODEL,
+    &write_truncate::MODEL,
+    &write_write::MODEL,
+    &write_writeback::MODEL,
+    &truncate_evict::MODEL,
+    &truncate_fault::MODEL,
+    &truncate_fill::MODEL,
+    &truncate_lookup::MODEL,
+    &truncate_pin::MODEL,
+    &truncate_read::MODEL,
+    &truncate_truncate::MODEL,
+    &truncate_writeback::MODEL,
+    &evict_evict::MODEL,
+    &evict_fault::MODEL,
+    &evict_fill::MODEL,
+    &evict_lookup::MODEL,
+    &evict_pin::MODEL,
+    &evict_read::MODEL,
+    &evict_writeback::MODEL,
+    &scene_anonymous::MODEL,
+    &scene_forms::MODEL,
+    &scene_migrate_evict_lookup::MODEL,
+    &scene_migrate_lookup_refill::MODEL,
+    &scene_pin_until_drain::MODEL,
+    &scene_truncate_zeros::MODEL,
+];

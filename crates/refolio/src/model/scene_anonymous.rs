@@ -10,7 +10,7 @@ use crate::table::{Backing, Table};
 use crate::units::Vpn;
 use crate::{read, write, zap};
 
-const MODEL: Model = Model {
+pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &[
@@ -32,11 +32,13 @@ const MODEL: Model = Model {
     scenes: &[moved_and_written, moved_and_discarded, discarded_and_read],
 };
 
+#[cfg(refolio_loom)]
 #[test]
 fn holds() {
     MODEL.holds();
 }
 
+#[cfg(refolio_loom)]
 #[test]
 fn misses() {
     MODEL.misses();

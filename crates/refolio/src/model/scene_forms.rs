@@ -5,7 +5,7 @@ use super::search::Model;
 use super::world::{World, first, full, meet};
 use crate::migrate::Form;
 
-const MODEL: Model = Model {
+pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(2),
     outcomes: &["moved", "again: references", "again: locked", "again: isolated", "gone", "slept"],
@@ -22,11 +22,13 @@ const MODEL: Model = Model {
     ],
 };
 
+#[cfg(refolio_loom)]
 #[test]
 fn holds() {
     MODEL.holds();
 }
 
+#[cfg(refolio_loom)]
 #[test]
 fn misses() {
     MODEL.misses();

@@ -7,7 +7,7 @@ use crate::sync::reached;
 use crate::units::PAGE_SIZE;
 use crate::{read, truncate};
 
-const MODEL: Model = Model {
+pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &[
@@ -25,11 +25,13 @@ const MODEL: Model = Model {
     scenes: &[whole, half, pinned],
 };
 
+#[cfg(refolio_loom)]
 #[test]
 fn holds() {
     MODEL.holds();
 }
 
+#[cfg(refolio_loom)]
 #[test]
 fn misses() {
     MODEL.misses();

@@ -5,7 +5,7 @@ use super::search::Model;
 use super::world::{World, first, meet, value_of};
 use crate::sync::reached;
 
-const MODEL: Model = Model {
+pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["pinned", "orphaned", "no such page"],
@@ -16,11 +16,13 @@ const MODEL: Model = Model {
     scenes: &[meeting],
 };
 
+#[cfg(refolio_loom)]
 #[test]
 fn holds() {
     MODEL.holds();
 }
 
+#[cfg(refolio_loom)]
 #[test]
 fn misses() {
     MODEL.misses();

@@ -5,7 +5,7 @@ use super::search::Model;
 use super::world::{World, full, meet};
 use crate::sync::reached;
 
-const MODEL: Model = Model {
+pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: None,
     outcomes: &["shorter", "longer"],
@@ -13,11 +13,13 @@ const MODEL: Model = Model {
     scenes: &[meeting],
 };
 
+#[cfg(refolio_loom)]
 #[test]
 fn holds() {
     MODEL.holds();
 }
 
+#[cfg(refolio_loom)]
 #[test]
 fn misses() {
     MODEL.misses();

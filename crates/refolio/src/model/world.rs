@@ -1,6 +1,8 @@
 //! The world of a model: a cache of a few tiny pages, its verbs, and what must be true of it at all
 //! times and at rest.
 
+use std::cell::Cell;
+
 use crate::builder::{NodeOptions, assemble};
 use crate::core::{Core, FolioRef, Why};
 use crate::error::Error;
@@ -8,7 +10,7 @@ use crate::folio::state::Flag;
 use crate::mapping::{Lookup, Mapping};
 use crate::migrate::{Form, Move, Place, Stop};
 use crate::model::disk::Disk;
-use crate::sync::{Arc, reached};
+use crate::sync::{Arc, reached, thread};
 use crate::table::entry::Entry;
 use crate::table::{Backing, Sharing, Table};
 use crate::units::{FrameNo, NodeId, PAGE_SIZE, PageIndex, Vpn};
@@ -36,6 +38,15 @@ pub fn value_of(bytes: &[u8], allowed: &[u8]) -> u8 {
     assert!(bytes.iter().all(|byte| *byte == value), "a torn page: {bytes:x?}");
     assert!(allowed.contains(&value), "a strange page: {bytes:x?}, not one of {allowed:x?}");
     value
+}
+
+thread_local!(static FORM: Cell<Form> = Cell::new(Form::default()));
+
+/// Runs a scene whose movers migrate in this form. (All its threads run on one of the machine.)
+pub fn with_form(form: Form, scene: impl FnOnce()) {
+    let before = FORM.replace(form);
+    scene();
+    FORM.set(before);
 }
 
 /// Two threads, each with the world.
@@ -70,12 +81,9 @@ impl World {
     }
 
     /// A thread of its own.
-    pub fn spawn(
-        self: &Arc<Self>,
-        act: impl FnOnce(&World) + 'static,
-    ) -> loom::thread::JoinHandle<()> {
+    pub fn spawn(self: &Arc<Self>, act: impl FnOnce(&World) + 'static) -> thread::JoinHandle<()> {
         let world = self.clone();
-        loom::thread::spawn(move || act(&world))
+        thread::spawn(move || act(&world))
     }
 
     /// Page `index`, with a reference; read in if need be. None behind the end of the file.
@@ -172,7 +180,7 @@ impl World {
 
     /// A move to a node.
     pub fn moving(&self, node: u8) -> Move<'_> {
-        self.moving_in(Form::default(), node)
+        self.moving_in(FORM.get(), node)
     }
 
     /// A move to a node, in one of the four forms.

@@ -8,7 +8,7 @@ use crate::sync::reached;
 use crate::units::{PageIndex, Vpn};
 use crate::write;
 
-const MODEL: Model = Model {
+pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["slept", "first", "second", "no such page"],
@@ -20,11 +20,13 @@ const MODEL: Model = Model {
     scenes: &[through_the_file, through_the_view, by_a_guard],
 };
 
+#[cfg(refolio_loom)]
 #[test]
 fn holds() {
     MODEL.holds();
 }
 
+#[cfg(refolio_loom)]
 #[test]
 fn misses() {
     MODEL.misses();

@@ -20,7 +20,9 @@ pub(crate) mod rmap;
 use crate::folio::Folios;
 use crate::folio::state::Put;
 use crate::mapping::Mapping;
-use crate::sync::{AcqRel, Acquire, Arc, AtomicU64, Mutex, MutexGuard, Relaxed, Release, broken};
+use crate::sync::{
+    AcqRel, Acquire, Arc, AtomicU64, Mutex, MutexGuard, Relaxed, Release, broken, rule,
+};
 use crate::units::{FrameNo, PageIndex, Vpn};
 use entry::{Entry, Mapped};
 use rmap::{Rmap, Site};
@@ -52,6 +54,14 @@ pub(crate) struct Table {
     /// Held while empty entries are made present.
     #[doc(alias = "page_table_lock")]
     filling: Mutex<()>,
+}
+
+/// Which table it is, to the checker of states.
+#[cfg(refolio_explore)]
+impl std::hash::Hash for Table {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        crate::sync::key(&self.filling).hash(state);
+    }
 }
 
 impl Table {
@@ -104,7 +114,7 @@ impl Table {
 
     /// Makes an empty entry present. Under [`lock`](Self::lock).
     pub fn fill(&self, at: Vpn, mapped: Mapped) {
-        debug_assert_eq!(self.load(at), Entry::Empty);
+        rule(self.load(at) == Entry::Empty, "an entry is filled that was empty");
         if let Some(word) = self.entries.get(at.0 as usize) {
             // Release: see `load`.
             word.store(Entry::Present(mapped).encode(), Release);
@@ -172,7 +182,7 @@ impl Tables {
         if changed > 0 {
             match descriptor.state.put_many(changed) {
                 Put::Others { wake } => folios.wake(folio, crate::folio::state::Wake(wake)),
-                Put::Last => debug_assert!(false, "the unmapper holds a reference of its own"),
+                Put::Last => rule(false, "the unmapper holds a reference of its own"),
             }
         }
     }
@@ -262,7 +272,7 @@ impl Drop for MigrationEntries<'_> {
                 restored += u32::from(site.table.update(site.at(page), restore).is_some());
             }
         }
-        debug_assert_eq!(restored, entries, "an entry changed that only its migrator may change");
+        rule(restored == entries, "an entry changed that only its migrator may change");
         self.tables.rmap.put(self.owner, sites);
     }
 }

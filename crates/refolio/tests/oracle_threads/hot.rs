@@ -167,7 +167,11 @@ fn look(hot: &[Hot; 2], reads: u64, mut rng: Rng, over: &AtomicBool) {
     let mut into = vec![0; PAGE_SIZE];
     for read in 0..reads {
         let page = if read % 16 == 0 { rng.u64(..PAGES) } else { rng.u64(..HOT) };
-        hot[usize::from(read % 4 == 0)].read(page, [0, 0, 0, 1, 1, 2, 3][rng.usize(..7)], &mut into);
+        hot[usize::from(read % 4 == 0)].read(
+            page,
+            [0, 0, 0, 1, 1, 2, 3][rng.usize(..7)],
+            &mut into,
+        );
         hot[usize::from(read % 4 == 1)].glance(page);
         if read % 64 == 0 {
             seed::step();
