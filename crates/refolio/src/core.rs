@@ -18,7 +18,7 @@ use std::fmt;
 use std::time::Instant;
 
 use crate::error::{Error, Result};
-use crate::folio::state::{Flag, Put, Snapshot};
+use crate::folio::state::{Flag, Get, Put, Snapshot};
 use crate::folio::{Folio, Folios};
 use crate::frame::Frames;
 use crate::hint::Hints;
@@ -170,6 +170,7 @@ impl Core {
     #[inline]
     pub fn put_many(&self, frame: FrameNo, count: u32) {
         match self.folio(frame).state.put_many(count) {
+            Put::Others { .. } if broken("put-forgets-to-wake") => {}
             Put::Others { wake } => self.folios.wake(frame, crate::folio::state::Wake(wake)),
             Put::Last => self.free(frame),
         }
@@ -187,7 +188,8 @@ impl Core {
         if state.has(Flag::ANON) {
             node.counters.nr_anon_pages.sub(folio.pages());
         }
-        self.folios.wake(frame, crate::folio::state::Wake(state.has(Flag::WAITERS)));
+        let waiters = state.has(Flag::WAITERS) && !broken("free-forgets-to-wake");
+        self.folios.wake(frame, crate::folio::state::Wake(waiters));
         node.free(frame, folio.order());
     }
 
@@ -250,7 +252,7 @@ impl Core {
         let guarded = |now: Snapshot| guards > 0 && now.has(Flag::GUARDED);
         let blocked = |now: Snapshot| {
             !guarded(now)
-                && now.version() == seen
+                && (now.version() == seen || broken("wait-ignores-version"))
                 && match why {
                     Why::Locked => now.has(Flag::LOCKED),
                     Why::Writeback => now.has(Flag::WRITEBACK),
@@ -273,9 +275,8 @@ impl Core {
             }
             sync::spin();
         }
-        if broken("waiter-holds-reference") {
-            let _reference = state.try_get();
-        }
+        let holds = broken("waiter-holds-reference") && state.try_get() == Get::Got;
+        let _reference = holds.then(|| FolioRef { core: self, frame });
         let (gone, guarded) = call(|| {
             let gone = self.folios.wait(frame, deadline, blocked);
             (gone, guarded(state.load()))
@@ -392,7 +393,9 @@ pub(crate) struct FolioLock<'c> {
 impl Drop for FolioLock<'_> {
     fn drop(&mut self) {
         let wake = self.core.folio(self.frame).state.unlock();
-        self.core.folios.wake(self.frame, wake);
+        if !broken("unlock-forgets-to-wake") {
+            self.core.folios.wake(self.frame, wake);
+        }
     }
 }
 

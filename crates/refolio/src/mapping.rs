@@ -122,14 +122,15 @@ impl Mapping {
     #[inline]
     pub fn len(&self) -> u64 {
         // Acquire: pairs with `set_len`; whoever sees the length sees the bytes up to it.
-        self.len.load(Acquire)
+        self.len.load(if broken("length-load-relaxed") { Relaxed } else { Acquire })
     }
 
     /// Under `resize`, exclusively; after the bytes up to it are there.
     #[doc(alias = "i_size_write")]
     pub fn set_len(&self, len_bytes: u64) {
         // Release: see `len`.
-        self.len.store(len_bytes, Release);
+        let order = if broken("length-relaxed") { Relaxed } else { Release };
+        self.len.store(len_bytes, order);
     }
 
     /// Bytes up to which pages may be cached. Under the i_pages lock.
@@ -149,7 +150,7 @@ impl Mapping {
     pub fn stored(&self) -> u64 {
         // Acquire: pairs with `set_stored`; a smaller number than the newest only makes a fill
         // expect less of the store.
-        self.stored.load(Acquire)
+        self.stored.load(if broken("stored-load-relaxed") { Relaxed } else { Acquire })
     }
 
     /// The store has at least `end` bytes.
@@ -161,7 +162,8 @@ impl Mapping {
     /// The store was made to have exactly `len_bytes`.
     pub fn set_stored(&self, len_bytes: u64) {
         // Release: whoever expects no more than this of the store sees the reach that goes with it.
-        self.stored.store(len_bytes, Release);
+        let order = if broken("stored-relaxed") { Relaxed } else { Release };
+        self.stored.store(len_bytes, order);
     }
 
     /// The folio that a slot names, with the index of its first page; None for shadows.

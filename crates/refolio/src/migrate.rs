@@ -102,7 +102,9 @@ impl Drop for Isolated<'_> {
     #[doc(alias = "putback_movable_pages")]
     fn drop(&mut self) {
         let Self { core, frame } = *self;
-        core.lru_of(frame).add(&core.folios, frame);
+        if !broken("undo-forgets-list") {
+            core.lru_of(frame).add(&core.folios, frame);
+        }
         core.node_of(frame).counters.nr_isolated.sub(core.folio(frame).pages());
         core.put(frame);
     }
@@ -259,7 +261,7 @@ impl<'c> Move<'c> {
             }
             (Some(id), _) => Some(core.mappings.get(id.mapping).ok_or(Stop::Gone)?),
         };
-        if place.folio() != Some(frame) {
+        if place.folio() != Some(frame) && !broken("migrate-skips-recheck") {
             return Err(Stop::Gone);
         }
         let state = folio.state.load();
@@ -296,10 +298,17 @@ impl<'c> Move<'c> {
         let (folio, source) = (locked.source.folio(), locked.source.frame);
         let expected = unmapped.expected();
         if folio.state.load().references() != expected && !broken("copy-skips-count") {
+            if broken("undo-forgets-lock") {
+                std::mem::forget(unmapped.locked.source_lock);
+            } else if broken("undo-forgets-destination") {
+                std::mem::forget(unmapped.locked.destination.folio);
+            }
             return Err(Stop::Again(self.core.obstacle(source, Why::References)));
         }
-        let len = folio_bytes(folio.order());
-        self.core.frames.copy(source, locked.destination.folio.frame, len);
+        let len = folio_bytes(if broken("one-page-copied") { 0 } else { folio.order() });
+        if !broken("copy-after-switch") {
+            self.core.frames.copy(source, locked.destination.folio.frame, len);
+        }
         self.tell(Step::Copy, "Move::copy", &unmapped, || {
             format!("references are {expected} as expected; copied {len} bytes")
         });
@@ -325,6 +334,11 @@ impl<'c> Move<'c> {
         }
         if unmapped.locked.mapping.is_some() {
             self.count(&unmapped, dirty);
+        }
+        if broken("copy-after-switch") {
+            let Locked { source, destination, .. } = &unmapped.locked;
+            let len = folio_bytes(source.folio().order());
+            self.core.frames.copy(source.frame, destination.folio.frame, len);
         }
         self.tell(Step::Switch, "Move::switch", &unmapped, || {
             "froze the source, exchanged it for the destination, thawed it".into()
@@ -352,22 +366,42 @@ impl<'c> Move<'c> {
         if self.form != Form::FreezeOnly && slot != Some(u64::from(frame.0)) {
             return Err(Stop::Again(self.core.obstacle(frame, Why::SlotChanged)));
         }
+        let item = Entry::item(u64::from(destination.folio.frame.0));
+        let exchange = |slots: &mut refolio_xarray::Locked<'_>| {
+            if slots.store(identity.index.0, folio.order(), item).is_err() {
+                unreachable!("an entry is exchanged for one of its own order");
+            }
+        };
         let expected = unmapped.expected();
+        if broken("slot-before-freeze") {
+            exchange(&mut slots);
+        }
         self.freeze(unmapped)?;
 
         let (pages, private) = (folio.pages(), u32::from(folio.private().is_some()));
         let to = destination.folio.folio();
         to.set_identity(identity);
         to.inherit(folio);
-        to.state.get_more(pages + private);
-        let item = Entry::item(u64::from(destination.folio.frame.0));
-        if slots.store(identity.index.0, folio.order(), item).is_err() {
-            unreachable!("an entry is exchanged for one of its own order");
+        to.state.get_more(pages + if broken("private-left-behind") { 0 } else { private });
+        if !broken("slot-after-thaw") {
+            exchange(&mut slots);
+        }
+        if broken("mark-left-behind") {
+            slots.clear_mark(identity.index.0, refolio_xarray::Mark::Dirty);
         }
         self.core.hints.set(identity, pages, destination.folio.frame);
-        folio.clear_identity();
+        if !broken("identity-left-behind") {
+            folio.clear_identity();
+        }
         let left = expected - pages - private;
-        let wake = folio.state.unfreeze(left);
+        let more = u32::from(broken("thaw-one-too-many"));
+        let wake = folio.state.unfreeze(left + more - u32::from(broken("thaw-one-too-few")));
+        if broken("identity-left-behind") {
+            folio.clear_identity();
+        }
+        if broken("slot-after-thaw") {
+            exchange(&mut slots);
+        }
         drop(slots);
         self.core.folios.wake(frame, wake);
         Ok(())
@@ -401,7 +435,7 @@ impl<'c> Move<'c> {
         );
         to.nr_file_pages.add(pages);
         from.nr_file_pages.sub(pages);
-        if dirty {
+        if dirty && !broken("counter-left-behind") {
             to.nr_dirty.add(pages);
             from.nr_dirty.sub(pages);
         }

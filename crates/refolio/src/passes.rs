@@ -15,6 +15,7 @@ use crate::migrate::{Form, Move, Place, Stop};
 use crate::node::Node;
 use crate::reclaim;
 use crate::report::{Kind, Outcome, Owner, PageOutcome, Report};
+use crate::sync::broken;
 use crate::trace::Watcher;
 use crate::units::{FrameNo, NodeId};
 use crate::watch::Watch;
@@ -297,6 +298,9 @@ impl<'c> Passes<'_, 'c> {
     }
 
     fn stopped(&mut self, place: usize, stop: Stop) {
+        if let (true, Stop::Again(obstacle)) = (broken("batch-waits-with-sources"), &stop) {
+            _ = self.core.wait(*obstacle, None);
+        }
         let source = if let Stop::Again(obstacle) = &stop { Some(obstacle.frame) } else { None };
         self.moving.watch.undone(self.core, source, || match &stop {
             Stop::Again(obstacle) => format!("taken back: {}", obstacle.why),

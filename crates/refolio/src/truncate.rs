@@ -60,7 +60,9 @@ fn shorten(core: &Core, mapping: &Arc<Mapping>, len_bytes: u64) -> Result<()> {
         writeback::wait_range(core, mapping, first.0..u64::MAX)?;
     }
     // A fill that finds the store shorter than it should be must know why.
-    mapping.set_reach(len_bytes);
+    if !broken("reach-left-behind") {
+        mapping.set_reach(len_bytes);
+    }
     if let Err(error) = mapping.store().set_len(len_bytes) {
         mapping.set_reach(mapping.len());
         return Err(failed(mapping, "shortening")(error));
@@ -197,16 +199,18 @@ fn try_take_out(
         Err(obstacle) => return Err(obstacle),
     };
     // Whoever got the lock looks first whether the folio still is the page (rule 4).
-    if !folio.folio().is(mapping.id, base) {
+    if !folio.folio().is(mapping.id, base) && !broken("truncate-skips-recheck") {
         return Ok(());
     }
-    if folio.folio().state.has(Flag::WRITEBACK) && !broken("writeback-unprotected") {
+    if folio.folio().state.has(Flag::WRITEBACK) && !broken("truncate-ignores-writeback") {
         return Err(core.obstacle(folio.frame, crate::core::Why::Writeback));
     }
     if dirty == Dirty::Kept && folio.folio().state.has(Flag::DIRTY) {
         return Ok(());
     }
-    core.tables.unmap(&core.folios, folio.frame);
+    if !broken("truncate-skips-unmap") {
+        core.tables.unmap(&core.folios, folio.frame);
+    }
     if whole {
         remove(core, mapping, &folio, base);
     }
@@ -218,7 +222,9 @@ fn try_take_out(
 #[doc(alias = "filemap_remove_folio")]
 fn remove(core: &Core, mapping: &Mapping, folio: &FolioRef<'_>, base: PageIndex) {
     let descriptor = folio.folio();
-    writeback::cancel_dirty(core, folio.frame);
+    if !broken("truncate-stays-dirty") {
+        writeback::cancel_dirty(core, folio.frame);
+    }
     let mut slots = mapping.pages.lock();
     if !broken("truncate-keeps-version") {
         descriptor.state.bump_version();
@@ -229,6 +235,7 @@ fn remove(core: &Core, mapping: &Mapping, folio: &FolioRef<'_>, base: PageIndex)
     mapping.nr_pages.sub(descriptor.pages());
     core.node_of(folio.frame).counters.nr_file_pages.sub(descriptor.pages());
     let private = u32::from(descriptor.state.test_and_clear(Flag::PRIVATE));
+    let private = if broken("truncate-forgets-private") { 0 } else { private };
     let stolen = u32::from(broken("truncate-takes-the-pins-reference"));
     core.put_many(folio.frame, descriptor.pages() + private + stolen);
 }

@@ -12,7 +12,7 @@
 use std::time::Instant;
 
 use crate::folio::state::{Snapshot, State};
-use crate::sync::{Condvar, Mutex, reached};
+use crate::sync::{Condvar, Mutex, broken, reached};
 use crate::units::FrameNo;
 
 /// Queues of sleepers, hashed by frame (a power of two of them).
@@ -49,7 +49,11 @@ impl Waits {
     ) -> bool {
         let queue = self.queue(frame);
         let mut guard = queue.lock.lock();
-        while blocked(state.expect_waiter()) {
+        let announce = || match broken("sleeper-unannounced") {
+            true => state.load(),
+            false => state.expect_waiter(),
+        };
+        while blocked(announce()) {
             reached("slept");
             guard = match deadline {
                 None => queue.changed.wait(guard),
@@ -70,7 +74,7 @@ impl Waits {
     #[cold]
     pub fn wake(&self, frame: FrameNo, state: &State) {
         let queue = self.queue(frame);
-        let _guard = queue.lock.lock();
+        let _guard = (!broken("wake-without-lock")).then(|| queue.lock.lock());
         state.no_waiters();
         queue.changed.notify_all();
     }

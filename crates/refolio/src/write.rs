@@ -277,6 +277,9 @@ fn try_extend(
         return Ok(Err(obstacle));
     }
     mapping.set_reach(end.max(len));
+    if broken("length-before-bytes") {
+        mapping.set_len(end.max(len));
+    }
     let attempt = try_in_page(core, mapping, index, within, bytes);
     match attempt {
         Ok(Ok(())) => mapping.set_len(end.max(len)),

@@ -47,7 +47,7 @@ pub(crate) fn mark_dirty(core: &Core, mapping: &Mapping, frame: FrameNo) {
         return;
     }
     core.node_of(frame).counters.nr_dirty.add(folio.pages());
-    if let Some(identity) = folio.identity() {
+    if let Some(identity) = folio.identity().filter(|_| !broken("dirty-without-mark")) {
         mapping.pages.lock().set_mark(identity.index.0, Mark::Dirty);
     }
 }
@@ -179,13 +179,14 @@ fn begin<'c>(core: &'c Core, mapping: &Mapping, index: PageIndex, patience: Pati
     };
     let descriptor = folio.folio();
     let state = descriptor.state.load();
-    if !descriptor.is(mapping.id, base) || !state.has(Flag::DIRTY) {
+    let is_dirty = state.has(Flag::DIRTY) || broken("writeback-skips-look");
+    if !descriptor.is(mapping.id, base) || !is_dirty {
         return Begun::Clean;
     }
     if state.has(Flag::POISONED) {
         return Begun::Poisoned;
     }
-    if state.has(Flag::WRITEBACK) {
+    if state.has(Flag::WRITEBACK) && !broken("writeback-twice") {
         let obstacle = core.obstacle(folio.frame, Why::Writeback);
         drop(lock);
         drop(folio);
@@ -270,7 +271,9 @@ fn end(core: &Core, mapping: &Mapping, page: &Page<'_>, failed: bool) {
     mapping.pages.lock().clear_mark(page.base.0, Mark::Writeback);
     core.node_of(frame).counters.nr_writeback.sub(folio.pages());
     let wake = folio.state.end_writeback();
-    core.folios.wake(frame, wake);
+    if !broken("writeback-forgets-to-wake") {
+        core.folios.wake(frame, wake);
+    }
 }
 
 /// Waits until nothing of `range` is on its way to the store.

@@ -69,7 +69,8 @@ impl Folio {
         // hand from an earlier life, must not read the new file beside the old index. (That the
         // earlier life's file is not seen any more follows from the word: its clearing came before
         // the Release of a transition that the caller's own one reads from or after.)
-        self.mapping.load(Acquire) == mapping && self.index.load(Relaxed) == index.0
+        let order = if broken("identity-load-relaxed") { Relaxed } else { Acquire };
+        self.mapping.load(order) == mapping && self.index.load(Relaxed) == index.0
     }
 
     /// Which page of this folio of `mapping` has this index, if one has.
@@ -98,7 +99,8 @@ impl Folio {
     /// The folio is of no file any more.
     pub fn clear_identity(&self) {
         // Release: whoever sees this in `is` looks again, and finds the slot without the folio.
-        self.mapping.store(NO_MAPPING, Release);
+        let order = if broken("clear-identity-relaxed") { Relaxed } else { Release };
+        self.mapping.store(NO_MAPPING, order);
     }
 
     #[inline]
@@ -138,7 +140,8 @@ impl Folio {
     #[doc(alias = "folio_expected_ref_count")]
     pub fn expected_references(&self) -> u32 {
         let cached = if self.identity().is_some() { self.pages() } else { 0 };
-        cached + u32::from(self.state.has(Flag::PRIVATE)) + self.mapped()
+        let private = self.state.has(Flag::PRIVATE) && !broken("private-not-counted");
+        cached + u32::from(private) + self.mapped()
     }
 
     /// The embedder's word. Under the folio lock or a reference.

@@ -169,7 +169,7 @@ impl State {
     /// whoever goes on from this answer (an optimistic reader reads the identity and the bytes).
     #[inline]
     pub fn load(&self) -> Snapshot {
-        Snapshot(self.0.load(Acquire))
+        Snapshot(self.0.load(if broken("load-relaxed") { Relaxed } else { Acquire }))
     }
 
     /// The version now; see [`load`](Self::load).
@@ -192,7 +192,9 @@ impl State {
         // Acquire (fence): the relaxed reads of the bytes come before the load below. Whoever read
         // a byte stored after a change of version sees that change, since its maker put a Release
         // fence between the change and its stores.
-        fence(Acquire);
+        if !broken("read-without-fence") {
+            fence(Acquire);
+        }
         call(|| {
             let now = Snapshot(self.0.load(Relaxed));
             if now == before {
@@ -212,7 +214,7 @@ impl State {
             self.update(Relaxed, |word| {
                 rule(word & REFERENCES == 0, "a free frame has no references");
                 let kept = word & Flag::WAITERS.0 | word & !(VERSION_ONE - 1);
-                let grown = if broken("truncate-keeps-version") { 0 } else { VERSION_ONE };
+                let grown = if broken("claim-keeps-version") { 0 } else { VERSION_ONE };
                 Some(kept.wrapping_add(grown) | flags | 1)
             })
         };
@@ -257,13 +259,16 @@ impl State {
                 return None;
             }
             // Acquire (fence): what `is_it` read comes before the exchange, as in `is_unchanged`.
-            fence(Acquire);
+            if !broken("get-without-fence") {
+                fence(Acquire);
+            }
             if broken("get-skips-version") {
                 self.0.fetch_add(1, Acquire);
                 return Some(before);
             }
             // Acquire: as `try_get`.
-            match self.0.compare_exchange_weak(before.0, before.0 + 1, Acquire, Relaxed) {
+            let order = if broken("get-readable-relaxed") { Relaxed } else { Acquire };
+            match self.0.compare_exchange_weak(before.0, before.0 + 1, order, Relaxed) {
                 Ok(_) => return Some(before),
                 Err(_) => retry.again(),
             }
@@ -294,7 +299,9 @@ impl State {
             if before & REFERENCES == u64::from(count) {
                 // Acquire (fence): the last one sees what all the others did, before the frame is
                 // freed.
-                fence(Acquire);
+                if !broken("last-put-without-fence") {
+                    fence(Acquire);
+                }
                 return Put::Last;
             }
             Put::Others { wake: before & Flag::WAITERS.0 != 0 }
@@ -343,7 +350,9 @@ impl State {
     pub fn bump_version(&self) {
         // Release, as a fence: see `is_unchanged`.
         self.0.fetch_add(VERSION_ONE, Relaxed);
-        fence(Release);
+        if !broken("bump-without-fence") {
+            fence(Release);
+        }
     }
 
     /// The folio lock, if it is free.
@@ -351,20 +360,22 @@ impl State {
     #[must_use]
     pub fn try_lock(&self) -> bool {
         // Acquire: pairs with the Release of `unlock`.
-        call(|| self.0.fetch_or(Flag::LOCKED.0, Acquire) & Flag::LOCKED.0 == 0)
+        let order = if broken("lock-relaxed") { Relaxed } else { Acquire };
+        call(|| self.0.fetch_or(Flag::LOCKED.0, order) & Flag::LOCKED.0 == 0)
     }
 
     /// Gives the folio lock back.
     #[doc(alias = "folio_unlock")]
     pub fn unlock(&self) -> Wake {
         // Release: the next holder sees what was done under the lock.
-        self.clear(Flag::LOCKED, Release)
+        self.clear(Flag::LOCKED, if broken("unlock-relaxed") { Relaxed } else { Release })
     }
 
     /// Announces a sleeper, under the lock of its queue; the word with the announcement in it.
     pub fn expect_waiter(&self) -> Snapshot {
         // Acquire: the sleeper goes on from what it sees, as after `load`.
-        Snapshot(self.0.fetch_or(Flag::WAITERS.0, Acquire) | Flag::WAITERS.0)
+        let order = if broken("sleep-relaxed") { Relaxed } else { Acquire };
+        Snapshot(self.0.fetch_or(Flag::WAITERS.0, order) | Flag::WAITERS.0)
     }
 
     /// Nobody sleeps any more: under the lock of the queue, before all are woken.
@@ -405,7 +416,8 @@ impl State {
     #[doc(alias = "folio_end_writeback")]
     pub fn end_writeback(&self) -> Wake {
         // Release: the store's reads of the bytes come before the next writer's stores.
-        self.clear(Flag::WRITEBACK, Release)
+        let order = if broken("end-writeback-relaxed") { Relaxed } else { Release };
+        self.clear(Flag::WRITEBACK, order)
     }
 
     /// Off the list, with a reference for the isolator; false when the folio is not on the list, is
@@ -414,8 +426,9 @@ impl State {
     #[must_use]
     pub fn try_isolate(&self) -> bool {
         // Acquire: as `try_get`, since it makes a holder.
+        let order = if broken("isolate-relaxed") { Relaxed } else { Acquire };
         let isolated = || {
-            self.update(Acquire, |word| {
+            self.update(order, |word| {
                 let free = word & REFERENCES == 0 || word & REFERENCES == REFERENCES;
                 let listed = word & Flag::ON_LRU.0 != 0 || broken("isolation-shared");
                 (listed && !free).then_some((word & !Flag::ON_LRU.0) + 1)
@@ -431,7 +444,9 @@ impl State {
         // Relaxed: `unfreeze` publishes the source's word.
         let flags = source.0.fetch_and(!(Flag::MOVES & !Flag::ANON.0 & !Flag::UPTODATE.0), Relaxed);
         // Release: as `mark_uptodate`.
-        self.0.fetch_or(flags & Flag::MOVES, Release);
+        let order = if broken("inherit-relaxed") { Relaxed } else { Release };
+        let lost = if broken("dirty-left-behind") { Flag::DIRTY.0 } else { 0 };
+        self.0.fetch_or(flags & Flag::MOVES & !lost, order);
     }
 
     fn clear(&self, flag: Flag, order: crate::sync::Ordering) -> Wake {

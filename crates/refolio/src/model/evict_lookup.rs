@@ -13,6 +13,8 @@ pub const MODEL: Model = Model {
         ("get-from-frozen", "free and used frames"),
         ("freeze-without-count", "Causality"),
         ("identity-relaxed", "Causality"),
+        ("try-get-relaxed", "Causality"),
+        ("identity-load-relaxed", "Causality"),
     ],
     scenes: &[meeting],
 };

@@ -8,7 +8,11 @@ pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["evicted", "not evicted", "slept"],
-    protections: &[("freeze-without-count", "Causality"), ("put-relaxed", "Causality")],
+    protections: &[
+        ("freeze-without-count", "Causality"),
+        ("put-relaxed", "Causality"),
+        ("evict-forgets-list", "flags of frame"),
+    ],
     scenes: &[meeting],
 };
 

@@ -23,6 +23,7 @@ pub const MODEL: Model = Model {
     protections: &[
         ("get-skips-version", "freed after it left its file"),
         ("read-skips-version", "page"),
+        ("hint-believed", "a strange page"),
     ],
     scenes: &[
         pinned_where_it_was,

@@ -12,6 +12,11 @@ pub const MODEL: Model = Model {
         ("lookup-skips-recheck", "a strange page"),
         ("get-from-frozen", "free and used frames"),
         ("identity-relaxed", "Causality"),
+        ("copy-after-switch", "Causality"),
+        ("slot-before-freeze", "is another one"),
+        ("identity-left-behind", "a page moved while it was pinned"),
+        ("thaw-one-too-many", "free and used frames"),
+        ("thaw-one-too-few", "put twice"),
     ],
     scenes: &[meeting],
 };

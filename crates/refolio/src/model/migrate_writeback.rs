@@ -17,8 +17,12 @@ pub const MODEL: Model = Model {
         "not written",
     ],
     protections: &[
-        ("writeback-unprotected", "flags of page 0"),
+        ("writeback-unprotected", "flags of frame"),
         ("failed-writeback-cleans", "clean in the cache"),
+        ("dirty-left-behind", "clean in the cache"),
+        ("mark-left-behind", "flags of frame"),
+        ("counter-left-behind", "discounted twice"),
+        ("dirty-without-mark", "flags of frame"),
     ],
     scenes: &[failing, meeting],
 };

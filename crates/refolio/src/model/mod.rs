@@ -5,11 +5,16 @@
 //! ([`search`]): no byte of another page, none torn, none lost; what is pinned stays; and at rest
 //! everything adds up. A deadlock is found by the checker.
 
+mod acts;
+mod acts;
 mod disk;
 #[cfg(refolio_explore)]
 mod explore;
 mod search;
+mod variants;
 mod world;
+
+mod fault_fault;
 
 mod migrate_evict;
 mod migrate_fault;
@@ -50,12 +55,28 @@ mod evict_pin;
 mod evict_read;
 mod evict_writeback;
 
+mod fault_fault;
+mod writeback_writeback;
+
 mod scene_anonymous;
+mod scene_append;
+mod scene_batch_lock_waiter;
+mod scene_copy_on_write;
 mod scene_forms;
+mod scene_hint_ahead;
+mod scene_large_folio;
+mod scene_large_truncate;
+mod scene_memory;
 mod scene_migrate_evict_lookup;
 mod scene_migrate_lookup_refill;
+mod scene_migrate_migrate_write;
 mod scene_pin_until_drain;
+mod scene_private;
+mod scene_retire;
 mod scene_truncate_zeros;
+mod scene_two_views;
+mod scene_view_read;
+mod scene_waiters;
 
 #[cfg(refolio_explore)]
 pub use explore::Scene;
@@ -98,10 +119,25 @@ pub const ALL: &[&Model] = &[
     &evict_pin::MODEL,
     &evict_read::MODEL,
     &evict_writeback::MODEL,
+    &fault_fault::MODEL,
+    &writeback_writeback::MODEL,
     &scene_anonymous::MODEL,
+    &scene_append::MODEL,
+    &scene_batch_lock_waiter::MODEL,
+    &scene_copy_on_write::MODEL,
     &scene_forms::MODEL,
+    &scene_hint_ahead::MODEL,
+    &scene_large_folio::MODEL,
+    &scene_large_truncate::MODEL,
+    &scene_memory::MODEL,
     &scene_migrate_evict_lookup::MODEL,
     &scene_migrate_lookup_refill::MODEL,
+    &scene_migrate_migrate_write::MODEL,
     &scene_pin_until_drain::MODEL,
+    &scene_private::MODEL,
+    &scene_retire::MODEL,
     &scene_truncate_zeros::MODEL,
+    &scene_two_views::MODEL,
+    &scene_view_read::MODEL,
+    &scene_waiters::MODEL,
 ];

@@ -27,7 +27,7 @@ pub const MODEL: Model = Model {
     protections: &[
         ("migrate-skips-unmap", "a strange page"),
         ("claim-without-fence", "a torn page"),
-        ("truncate-keeps-version", "a torn page"),
+        ("claim-keeps-version", "a torn page"),
     ],
     scenes: &[moved_and_written, moved_and_discarded, discarded_and_read],
 };

@@ -21,6 +21,9 @@ pub const MODEL: Model = Model {
     protections: &[
         ("fill-beyond-the-end", "behind the end"),
         ("read-beyond-the-reach", "zeros that were never there"),
+        ("stored-relaxed", "zeros that were never there"),
+        ("stored-load-relaxed", "zeros that were never there"),
+        ("reach-left-behind", "Shrunk"),
     ],
     scenes: &[whole, half, pinned],
 };

@@ -47,12 +47,7 @@ mod under_loom {
         /// Searches all interleavings. In the process of [`misses`](Self::misses): without
         /// protection.
         pub fn holds(&self) {
-            let switch = std::env::var(WITHOUT).ok();
-            let missing = switch.as_deref().map(|name| {
-                let mut all = self.protections.iter();
-                let (switch, _) = all.find(|(switch, _)| *switch == name).unwrap();
-                *switch
-            });
+            let missing = std::env::var(WITHOUT).ok().map(|switch| &*switch.leak());
             let mut search = loom::model::Builder::new();
             // (Without one of its own, LOOM_MAX_PREEMPTIONS can set one, for a quick look.)
             search.preemption_bound = self.preemptions.or(search.preemption_bound);
@@ -85,23 +80,12 @@ mod under_loom {
             assert_eq!(reached, listed, "what came of it, and what is said to");
         }
 
-        /// Searches without each of its protections, as a process of its own (the checker may
-        /// abort the process that a model fails in), and finds what is wrong then.
+        /// Searches without each of its protections, and finds what is wrong then.
         pub fn misses(&self) {
             for (switch, sign) in self.protections {
-                let start = Instant::now();
-                let test = format!("{}::holds", self.cell.split_once("::").unwrap().1);
-                let child = Command::new(std::env::current_exe().unwrap())
-                    .args([&test, "--exact", "--nocapture", "--test-threads=1"])
-                    .env(WITHOUT, switch)
-                    .env("RUST_BACKTRACE", "0")
-                    .output()
-                    .unwrap();
-                let said = String::from_utf8_lossy(&child.stderr).into_owned()
-                    + &String::from_utf8_lossy(&child.stdout);
-                let cell = self.cell;
-                assert!(!said.contains(" 0 passed; 0 failed"), "there is no test {test}");
-                assert!(!child.status.success(), "{cell} does not miss {switch}:\n{said}");
+                let (start, cell) = (Instant::now(), self.name());
+                let (complete, said) = search_without(cell, switch);
+                assert!(!complete, "{cell} does not miss {switch}:\n{said}");
                 let Some(line) = said.lines().find(|line| line.contains(sign)) else {
                     panic!("{cell} misses {switch} in another way than {sign:?}:\n{said}")
                 };
@@ -110,4 +94,25 @@ mod under_loom {
             }
         }
     }
+}
+
+/// Searches a cell without a protection that it does not list, and finds nothing wrong.
+pub fn survives_without(cell: &str, switch: &str) {
+    let (complete, said) = search_without(cell, switch);
+    assert!(complete, "{cell} misses {switch}:\n{said}");
+}
+
+/// Searches a cell in a process of its own; whether that found nothing, and what it said.
+fn search_without(cell: &str, switch: &str) -> (bool, String) {
+    let test = format!("model::{cell}::holds");
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args([&test, "--exact", "--nocapture", "--test-threads=1"])
+        .env(WITHOUT, switch)
+        .env("RUST_BACKTRACE", "0")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stderr).into_owned()
+        + &String::from_utf8_lossy(&child.stdout);
+    assert!(!said.contains(" 0 passed; 0 failed"), "there is no test {test}");
+    (child.status.success(), said)
 }

@@ -9,7 +9,10 @@ pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(4),
     outcomes: &["filled", "no such page", "slept"],
-    protections: &[("fill-beyond-the-end", "behind the end of the file")],
+    protections: &[
+        ("fill-beyond-the-end", "behind the end of the file"),
+        ("truncate-skips-recheck", "discounted twice"),
+    ],
     scenes: &[meeting],
 };
 

@@ -12,6 +12,7 @@ pub const MODEL: Model = Model {
     protections: &[
         ("truncate-takes-the-pins-reference", "put twice"),
         ("put-relaxed", "Causality"),
+        ("last-put-without-fence", "freed after it left its file"),
     ],
     scenes: &[meeting],
 };

@@ -10,7 +10,6 @@ pub const MODEL: Model = Model {
     protections: &[
         ("read-skips-version", "a torn page"),
         ("read-skips-identity", "a strange page"),
-        ("truncate-keeps-version", "a torn page"),
     ],
     scenes: &[meeting],
 };

@@ -11,6 +11,8 @@ pub const MODEL: Model = Model {
         ("read-skips-version", "a torn page"),
         ("freeze-without-fence", "a torn page"),
         ("unfreeze-relaxed", "a torn page"),
+        ("load-relaxed", "a torn page"),
+        ("read-without-fence", "a torn page"),
     ],
     scenes: &[meeting],
 };

@@ -13,9 +13,10 @@ pub const MODEL: Model = Model {
     preemptions: Some(3),
     outcomes: &["slept", "first", "second", "no such page"],
     protections: &[
-        ("truncate-skips-lock", "pages, dirty, writeback"),
-        ("write-skips-recheck", "pages, dirty, writeback"),
-        ("write-skips-entry-recheck", "pages, dirty, writeback"),
+        ("truncate-skips-lock", "pages, dirty, anonymous"),
+        ("write-skips-recheck", "pages, dirty, anonymous"),
+        ("write-skips-entry-recheck", "pages, dirty, anonymous"),
+        ("truncate-stays-dirty", "pages, dirty, anonymous"),
     ],
     scenes: &[through_the_file, through_the_view, by_a_guard],
 };

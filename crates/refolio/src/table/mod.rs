@@ -83,16 +83,16 @@ impl Table {
     pub fn load(&self, at: Vpn) -> Entry {
         // Acquire: pairs with the Release that made the entry present; the folio is as its mapper
         // left it.
-        self.entries
-            .get(at.0 as usize)
-            .map_or(Entry::Empty, |word| Entry::decode(word.load(Acquire)))
+        let order = if broken("entry-load-relaxed") { Relaxed } else { Acquire };
+        self.entries.get(at.0 as usize).map_or(Entry::Empty, |word| Entry::decode(word.load(order)))
     }
 
     /// Exchanges an entry if it is still what it was.
     pub fn exchange(&self, at: Vpn, from: Entry, to: Entry) -> bool {
         self.entries.get(at.0 as usize).is_some_and(|word| {
             // AcqRel: Release, for `load`; Acquire, because an unmapper goes on to the bytes.
-            word.compare_exchange(from.encode(), to.encode(), AcqRel, Relaxed).is_ok()
+            let order = if broken("entry-exchange-relaxed") { Relaxed } else { AcqRel };
+            word.compare_exchange(from.encode(), to.encode(), order, Relaxed).is_ok()
         })
     }
 
@@ -117,7 +117,8 @@ impl Table {
         rule(self.load(at) == Entry::Empty, "an entry is filled that was empty");
         if let Some(word) = self.entries.get(at.0 as usize) {
             // Release: see `load`.
-            word.store(Entry::Present(mapped).encode(), Release);
+            let order = if broken("entry-fill-relaxed") { Relaxed } else { Release };
+            word.store(Entry::Present(mapped).encode(), order);
         }
     }
 }
@@ -169,8 +170,8 @@ impl Tables {
     ) {
         let descriptor = folios.get(folio);
         let mut changed = 0;
-        for site in sites {
-            for page in 0..descriptor.pages() {
+        for site in sites.iter().take(if broken("one-view-unmapped") { 1 } else { sites.len() }) {
+            for page in 0..if broken("one-page-unmapped") { 1 } else { descriptor.pages() } {
                 let change = |entry: Entry| match entry {
                     Entry::Present(m) if entry.is_present(folio, page) => Some(to(m)),
                     _ => None,
@@ -255,6 +256,9 @@ impl Drop for MigrationEntries<'_> {
         if sites.is_empty() || broken("entries-left-behind") {
             return;
         }
+        if self.owner == self.source && broken("undo-forgets-entries") {
+            return;
+        }
         let owner = self.folios.get(self.owner);
         // The references first: a present entry without one could be used.
         let entries = sites.iter().map(|site| site.entries).sum();
@@ -265,7 +269,9 @@ impl Drop for MigrationEntries<'_> {
             for page in 0..owner.pages() {
                 let restore = |entry: Entry| match entry {
                     Entry::Migration(m) if m.folio == self.source && m.page == page => {
-                        Some(Entry::Present(Mapped { folio: self.owner, ..m }))
+                        let writable = m.writable || broken("restored-writable");
+                        let dirty = m.dirty && !broken("restored-clean");
+                        Some(Entry::Present(Mapped { folio: self.owner, writable, dirty, ..m }))
                     }
                     _ => None,
                 };
