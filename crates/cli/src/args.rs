@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use refolio::{Form, MAX_ORDER, Mode};
 
+use crate::cmd::check::args::Check;
 use crate::size;
 
 const EXIT_CODES: &str = "\
@@ -25,6 +26,24 @@ Examples:
                                              nodes smaller than the file: it streams through
   refolio migrate --order 9 --rounds 3       2 MiB folios, three times there and back
   refolio migrate --json - | jq .stall_ns    figures for a program";
+
+const CHECK_CODES: &str = "\
+Exit codes:
+    0  no rule is broken, or those that were to be
+    1  the code that ships breaks a rule, or a protection was taken away and nothing missed it
+    2  wrong usage
+  130  stopped by Ctrl-C or SIGTERM";
+
+const CHECK_AFTER: &str = "\
+Examples:
+  refolio check                              the four forms and their neighbours, in a minute
+  refolio check --scene migrate_truncate --budget 0
+                                             one meeting, all of it
+  refolio check --break truncate-skips-lock --svg counterexample.svg
+                                             a protection less, and the execution that misses it
+  refolio check --break all                  all protections, one after the other
+  refolio check --scene migrate_pin/2 --replay 0x12.1x3 --html page.html
+                                             one execution again, as a picture";
 
 const EXPLAIN_AFTER: &str = "\
 Examples:
@@ -66,6 +85,17 @@ pub enum Verb {
     /// and the table entry of a view of the page, before and after.
     #[command(after_help = EXIT_CODES, after_long_help = format!("{EXPLAIN_AFTER}\n\n{EXIT_CODES}"))]
     Explain(Explain),
+
+    /// Search the interleavings of the protocol: the four forms, and what breaks them.
+    ///
+    /// The code that ships runs under a model checker: two or three threads at a time meet in a tiny
+    /// cache, in every order that makes a difference, in each of the four forms of the check before
+    /// the freeze. Then each form runs without one of the things it relies on.
+    ///
+    /// With --break a protection is taken away, and the execution that misses it is shown, with the
+    /// fewest preemptions that it takes.
+    #[command(after_help = CHECK_CODES, after_long_help = format!("{CHECK_AFTER}\n\n{CHECK_CODES}"))]
+    Check(Check),
 }
 
 /// Options of `refolio migrate`.

@@ -24,6 +24,7 @@ fn main() -> ExitCode {
     let ended = std::panic::catch_unwind(|| match &command.verb {
         Verb::Migrate(args) => cmd::migrate::run(args),
         Verb::Explain(args) => cmd::explain::run(args),
+        Verb::Check(args) => cmd::check::run(args),
     });
     match ended {
         Ok(Ok(exit)) => exit.into(),

@@ -24,7 +24,7 @@ pub enum Walk {
 }
 
 /// Runs the scene in random orders, until one of them breaks a rule, or the limit of `how` is
-/// reached (of which one must be set).
+/// reached (one must be set).
 pub fn walk(scene: impl Fn() + 'static, walk: Walk, seed: u64, how: &Search) -> Verdict {
     let scene: Rc<dyn Fn()> = Rc::new(scene);
     let start = Instant::now();
@@ -46,9 +46,7 @@ pub fn walk(scene: impl Fn() + 'static, walk: Walk, seed: u64, how: &Search) -> 
                 });
                 return;
             }
-            if how.executions.is_some_and(|most| verdict.executions >= most)
-                || how.limit.is_some_and(|limit| start.elapsed() > limit)
-            {
+            if how.is_over(verdict.executions, start) {
                 return;
             }
         }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crate::exec::{Choice, Exec, Footprint, Strategy};
@@ -21,6 +21,17 @@ pub struct Search {
     pub limit: Option<Duration>,
     /// How many executions at most; None: as many as it takes.
     pub executions: Option<u64>,
+    /// Set by somebody else when the search is to give up.
+    pub stop: Option<&'static AtomicBool>,
+}
+
+impl Search {
+    /// Whether to give up.
+    pub(crate) fn is_over(&self, executions: u64, start: Instant) -> bool {
+        self.executions.is_some_and(|most| executions >= most)
+            || self.limit.is_some_and(|limit| start.elapsed() > limit)
+            || self.stop.is_some_and(|stop| stop.load(Relaxed))
+    }
 }
 
 /// A rule that was broken, and how.
@@ -113,9 +124,7 @@ fn climb(scene: &Rc<dyn Fn()>, how: &Search, new: impl Fn() -> Tree) -> Verdict 
                 verdict.is_complete = true;
                 return;
             }
-            if how.executions.is_some_and(|most| verdict.executions >= most)
-                || how.limit.is_some_and(|limit| start.elapsed() > limit)
-            {
+            if how.is_over(verdict.executions, start) {
                 return;
             }
         }

@@ -1,4 +1,5 @@
 //! One file, or one folder, per verb of the command line.
 
+pub mod check;
 pub mod explain;
 pub mod migrate;

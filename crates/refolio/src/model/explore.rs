@@ -1,6 +1,6 @@
 //! The meetings under the explorer, for `refolio check`.
 
-use refolio_explore::{Schedule, Search, Trace, Verdict};
+use refolio_explore::{Schedule, Search, Trace, Verdict, Walk};
 
 use super::world;
 use crate::Form;
@@ -27,6 +27,11 @@ impl Scene {
     /// Searches all its interleavings, within the bounds of `how`.
     pub fn search(self, how: &Search) -> Verdict {
         refolio_explore::search(self.prepared(), how)
+    }
+
+    /// Walks through its interleavings at random, within the bounds of `how`.
+    pub fn walk(self, walk: Walk, seed: u64, how: &Search) -> Verdict {
+        refolio_explore::walk(self.prepared(), walk, seed, how)
     }
 
     /// Plays one of them again.

@@ -6,15 +6,12 @@
 //! everything adds up. A deadlock is found by the checker.
 
 mod acts;
-mod acts;
 mod disk;
 #[cfg(refolio_explore)]
 mod explore;
 mod search;
-mod variants;
+pub mod variants;
 mod world;
-
-mod fault_fault;
 
 mod migrate_evict;
 mod migrate_fault;

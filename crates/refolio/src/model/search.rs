@@ -94,25 +94,28 @@ mod under_loom {
             }
         }
     }
+
+    /// Searches a cell without a protection that it does not list, and finds nothing wrong.
+    pub fn survives_without(cell: &str, switch: &str) {
+        let (complete, said) = search_without(cell, switch);
+        assert!(complete, "{cell} misses {switch}:\n{said}");
+    }
+
+    /// Searches a cell in a process of its own; whether that found nothing, and what it said.
+    fn search_without(cell: &str, switch: &str) -> (bool, String) {
+        let test = format!("model::{cell}::holds");
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args([&test, "--exact", "--nocapture", "--test-threads=1"])
+            .env(WITHOUT, switch)
+            .env("RUST_BACKTRACE", "0")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&child.stderr).into_owned()
+            + &String::from_utf8_lossy(&child.stdout);
+        assert!(!said.contains(" 0 passed; 0 failed"), "there is no test {test}");
+        (child.status.success(), said)
+    }
 }
 
-/// Searches a cell without a protection that it does not list, and finds nothing wrong.
-pub fn survives_without(cell: &str, switch: &str) {
-    let (complete, said) = search_without(cell, switch);
-    assert!(complete, "{cell} misses {switch}:\n{said}");
-}
-
-/// Searches a cell in a process of its own; whether that found nothing, and what it said.
-fn search_without(cell: &str, switch: &str) -> (bool, String) {
-    let test = format!("model::{cell}::holds");
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args([&test, "--exact", "--nocapture", "--test-threads=1"])
-        .env(WITHOUT, switch)
-        .env("RUST_BACKTRACE", "0")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&child.stderr).into_owned()
-        + &String::from_utf8_lossy(&child.stdout);
-    assert!(!said.contains(" 0 passed; 0 failed"), "there is no test {test}");
-    (child.status.success(), said)
-}
+#[cfg(refolio_loom)]
+pub use under_loom::survives_without;
