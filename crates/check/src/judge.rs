@@ -94,6 +94,9 @@ pub fn judge(jobs: &[Job], plan: &Plan, ended: impl Fn(usize, &Judged) + Sync) -
 /// Each search is given this long, also when the budget is used up.
 const LEAST: Duration = Duration::from_millis(100);
 
+/// Preemptions that are enough for most of what is broken.
+const FEW: u32 = 3;
+
 /// All interleavings, if two thirds of the limit are enough for them; otherwise those with few
 /// preemptions.
 fn search(job: &Job, plan: &Plan, limit: Duration) -> Judged {
@@ -107,6 +110,15 @@ fn search(job: &Job, plan: &Plan, limit: Duration) -> Judged {
         let verdict = within(Some(bound), limit);
         let is_complete = verdict.is_complete;
         return judged(verdict, if is_complete { Reach::Preemptions(bound) } else { Reach::Some });
+    }
+    if job.broken.is_some() {
+        // What is broken is found soonest, and shown best, with few preemptions.
+        for bound in 0..=FEW {
+            let few = within(Some(bound), limit / 8);
+            if few.violation.is_some() {
+                return judged(few, Reach::Preemptions(bound));
+            }
+        }
     }
     let whole = within(None, limit * 2 / 3);
     if whole.is_complete || whole.violation.is_some() {
