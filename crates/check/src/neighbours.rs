@@ -15,67 +15,54 @@ pub struct Neighbour {
     pub broken: &'static str,
     /// Meetings, or scenes of them.
     pub scenes: &'static [&'static str],
-    /// It is another form when there is none of this in it.
-    pub of: fn(Form) -> bool,
-}
-
-fn any(_: Form) -> bool {
-    true
-}
-
-fn looks_at_the_slot(form: Form) -> bool {
-    form != Form::FreezeOnly
 }
 
 /// All of them.
 pub const ALL: &[Neighbour] = &[
     Neighbour {
-        what: "truncation skips the folio lock, page not mapped",
+        what: "truncation skips the folio lock, not mapped",
         broken: "truncate-skips-lock",
-        scenes: &["migrate_truncate"],
-        of: any,
+        scenes: &["migrate_truncate/1"],
     },
     Neighbour {
-        what: "truncation skips the folio lock, page mapped",
+        what: "truncation skips the folio lock, mapped",
         broken: "truncate-skips-lock",
-        scenes: &["scene_mapped_truncate"],
-        of: any,
+        scenes: &["migrate_truncate/2"],
     },
     Neighbour {
-        what: "no freeze, only a count check",
+        what: "no freeze, only a look at the count",
         broken: "count-without-freeze",
-        scenes: &["migrate_pin", "migrate_lookup", "scene_forms"],
-        of: any,
+        scenes: &["migrate_pin", "migrate_lookup"],
     },
     Neighbour {
-        what: "the freeze does not count",
+        what: "a freeze that does not count",
         broken: "freeze-without-count",
         scenes: &["migrate_pin", "migrate_lookup"],
-        of: any,
     },
     Neighbour {
-        what: "the slot is looked at, but before the lock",
-        broken: "slot-check-early",
-        scenes: &["migrate_truncate", "migrate_evict"],
-        of: looks_at_the_slot,
-    },
-    Neighbour {
-        what: "the slot is stored before the freeze",
-        broken: "store-before-freeze",
+        what: "the slot is exchanged before the freeze",
+        broken: "slot-before-freeze",
         scenes: &["migrate_pin", "migrate_lookup"],
-        of: any,
     },
     Neighbour {
-        what: "copied first, and the count never checked before",
+        what: "copied first, without a count before",
         broken: "copy-skips-count",
-        scenes: &["migrate_pin", "migrate_write", "migrate_lookup"],
-        of: any,
+        scenes: &["migrate_pin", "migrate_write", "write_fault"],
     },
     Neighbour {
-        what: "copied before the page is unmapped",
-        broken: "copy-before-unmap",
-        scenes: &["migrate_fault", "write_fault"],
-        of: any,
+        what: "copied after the exchange",
+        broken: "copy-after-switch",
+        scenes: &["migrate_lookup", "migrate_pin"],
+    },
+    Neighbour {
+        what: "the lock is taken, nobody looks again",
+        broken: "migrate-skips-recheck",
+        scenes: &["migrate_evict", "migrate_truncate"],
+    },
+    Neighbour {
+        what: "lookups do not look again",
+        broken: "lookup-skips-recheck",
+        scenes: &["migrate_lookup"],
     },
 ];
 

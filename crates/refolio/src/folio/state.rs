@@ -318,7 +318,8 @@ impl State {
         let frozen = call(|| {
             let frozen = self.update(order, |word| {
                 let counted = word & REFERENCES == u64::from(expected);
-                let frozen = (word & !REFERENCES).wrapping_add(VERSION_ONE);
+                let kept = if broken("count-without-freeze") { word & REFERENCES } else { 0 };
+                let frozen = (word & !REFERENCES | kept).wrapping_add(VERSION_ONE);
                 (counted || broken("freeze-without-count")).then_some(frozen)
             });
             match frozen {
@@ -339,6 +340,10 @@ impl State {
         // Release: whoever gets a reference (or reads the word) sees what was done while frozen.
         let order = if broken("unfreeze-relaxed") { Relaxed } else { Release };
         call(|| {
+            if broken("count-without-freeze") {
+                let thawed = self.update(order, |word| Some(word & !REFERENCES | u64::from(count)));
+                return Wake(thawed.is_ok_and(|word| word & Flag::WAITERS.0 != 0));
+            }
             let before = self.0.fetch_add(u64::from(count), order);
             rule(before & REFERENCES == 0, "only a frozen folio is unfrozen");
             Wake(before & Flag::WAITERS.0 != 0)

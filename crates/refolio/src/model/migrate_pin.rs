@@ -8,7 +8,11 @@ pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["moved", "again: references", "slept"],
-    protections: &[("freeze-without-count", "put twice"), ("put-relaxed", "Causality")],
+    protections: &[
+        ("freeze-without-count", "put twice"),
+        ("count-without-freeze", "put twice"),
+        ("put-relaxed", "Causality"),
+    ],
     scenes: &[alone, reused],
 };
 

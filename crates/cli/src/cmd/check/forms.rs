@@ -1,6 +1,7 @@
 //! The four forms: in every scene in which a page moves, and without what they rely on.
 
-use refolio_check::judge::{Job, Judged, Reach, judge as _};
+use refolio_check::Form;
+use refolio_check::judge::{Job, Judged, Plan, Reach};
 use refolio_check::neighbours;
 use refolio_check::scene::Named;
 
@@ -37,7 +38,7 @@ pub fn run(args: &Check, scenes: &[Named]) -> Result<Exit, Failure> {
         if args.budget > 0 {
             plan.budget /= 3;
         }
-        neighbours(args, &forms, &plan)?;
+        neighbours(&forms, &plan);
     }
     output::json(args, &judged)?;
     Ok(match () {
@@ -48,7 +49,7 @@ pub fn run(args: &Check, scenes: &[Named]) -> Result<Exit, Failure> {
 }
 
 /// A scene in which no page moves is the same in all forms.
-fn jobs(scenes: &[Named], forms: &[(refolio_check::Form, FormName)]) -> Vec<Job> {
+fn jobs(scenes: &[Named], forms: &[(Form, FormName)]) -> Vec<Job> {
     let mut jobs = Vec::new();
     for scene in scenes {
         for (form, _) in forms.iter().take(if scene.moves() { 4 } else { 1 }) {
@@ -58,7 +59,7 @@ fn jobs(scenes: &[Named], forms: &[(refolio_check::Form, FormName)]) -> Vec<Job>
     jobs
 }
 
-fn table(judged: &[Judged], forms: &[(refolio_check::Form, FormName)]) {
+fn table(judged: &[Judged], forms: &[(Form, FormName)]) {
     let mut names: Vec<_> = judged.iter().map(|one| &one.job.scene).collect();
     names.dedup_by_key(|scene| &scene.name);
     let (moving, still): (Vec<_>, Vec<_>) = names.into_iter().partition(|scene| scene.moves());
@@ -110,11 +111,7 @@ fn cell(one: &Judged) -> String {
 }
 
 /// What each form would be without one of the things that it relies on.
-fn neighbours(
-    args: &Check,
-    forms: &[(refolio_check::Form, FormName)],
-    plan: &refolio_check::judge::Plan,
-) -> Result<(), Failure> {
+fn neighbours(forms: &[(Form, FormName)], plan: &Plan) {
     const WHAT: usize = 44;
     const FATE: usize = 19;
     println!("Their broken neighbours. A counterexample is shown by the command at the end.\n");
@@ -125,19 +122,13 @@ fn neighbours(
     for neighbour in neighbours::ALL {
         let mut cells = String::new();
         for (form, form_name) in forms {
-            let fate = if (neighbour.of)(*form) {
-                let jobs = neighbour.jobs(*form);
-                let plan = refolio_check::judge::Plan { budget: share / 4, ..*plan };
-                let judged = searched(&jobs, &plan);
-                let found = judged.iter().find(|one| one.verdict.violation.is_some());
-                if let Some(one) = found {
-                    reproduce.push((neighbour, one.job.scene.name.clone(), name(*form_name)));
-                }
-                fate(&judged)
-            } else {
-                "-".into()
-            };
-            cells += &format!("{fate:>FATE$}");
+            let plan = Plan { budget: share / 4, ..*plan };
+            let judged = searched(&neighbour.jobs(*form), &plan);
+            let found = judged.iter().find(|one| one.verdict.violation.is_some());
+            if let Some(one) = found {
+                reproduce.push((neighbour, one.job.scene.name.clone(), name(*form_name)));
+            }
+            cells += &format!("{:>FATE$}", fate(&judged));
         }
         println!("{:WHAT$}{cells}", neighbour.what);
         if signal::stopped() {
@@ -149,8 +140,6 @@ fn neighbours(
     for (neighbour, scene, form) in reproduce {
         println!("refolio check --break {} --scene {scene} --form {form}", neighbour.broken);
     }
-    let _ = args;
-    Ok(())
 }
 
 fn fate(judged: &[Judged]) -> String {

@@ -18,6 +18,11 @@ pub const CACHE: &[Variant] = &[
     )
     .since("until 6.10 they came after: a locked destination, not up to date, hid that"),
     caught(
+        "count-without-freeze",
+        "migrate_pin",
+        "The references are counted and taken to none in one step: a count alone is stale at once.",
+    ),
+    caught(
         "slot-before-freeze",
         "migrate_lookup",
         "The slot changes only while the source is frozen.",
