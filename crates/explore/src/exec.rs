@@ -12,7 +12,7 @@ use std::rc::Rc;
 
 use crate::object::{Clock, Id, MAX_THREADS, Named, Objects, hash, mix};
 use crate::search::Contended;
-use crate::trace::{Op, Recorder};
+use crate::trace::{Op, Recorder, Told};
 
 /// What a thread needs to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -537,10 +537,18 @@ pub fn violated(rule: impl Into<String>) -> ! {
     }
 }
 
-/// Notes that the search came here: see [`Verdict::reached`](crate::Verdict::reached).
+/// Notes that the search came here: see [`Verdict::reached`](crate::Verdict::reached). A trace
+/// tells it, too.
 #[inline]
+#[track_caller]
 pub fn reached(place: &'static str) {
-    with(|exec| *exec.contended.borrow_mut().reached.entry(place).or_default() += 1);
+    let at = Location::caller();
+    with(|exec| {
+        *exec.contended.borrow_mut().reached.entry(place).or_default() += 1;
+        if exec.recorder.is_on() {
+            exec.recorder.tell(exec.current, Told::Narration(place.into()), at);
+        }
+    });
 }
 
 /// Runs `act`, of which nothing but its result matters afterwards: what the thread has done and

@@ -64,6 +64,8 @@ pub struct Trace {
     pub preemptions: u32,
     /// How many threads there were.
     pub threads: usize,
+    /// How many of the events came before there was a second thread.
+    pub alone: usize,
 }
 
 /// Notes runs always, and events when it is on.
@@ -74,6 +76,7 @@ pub(crate) struct Recorder {
     operations: u32,
     pub preemptions: u32,
     preempts: bool,
+    alone: Option<usize>,
 }
 
 impl Recorder {
@@ -97,6 +100,12 @@ impl Recorder {
     #[inline]
     pub fn counted(&mut self) {
         self.operations += 1;
+    }
+
+    /// There is a new thread.
+    pub fn spawns(&mut self) {
+        let told = self.events.as_ref().map_or(0, Vec::len);
+        self.alone.get_or_insert(told);
     }
 
     /// Another thread goes on.
@@ -132,13 +141,14 @@ impl Recorder {
             Op::Sleep => "sleep".into(),
             Op::Notify if before > 0 => "wake the sleepers".into(),
             Op::Notify => "nobody sleeps".into(),
-            Op::Exchange if before == after => format!("{} (exchange fails)", show(before, after)),
+            Op::Exchange if before == after => format!("refused: {}", show(before, after)),
+            Op::Store | Op::Change if before == after => format!("still {}", show(before, after)),
             _ => show(before, after),
         };
         self.tell(thread, Told::Operation(name, what), at);
     }
 
-    fn tell(&mut self, thread: usize, told: Told, at: &'static Location<'static>) {
+    pub fn tell(&mut self, thread: usize, told: Told, at: &'static Location<'static>) {
         if let Some(events) = &mut self.events {
             let preempts = std::mem::take(&mut self.preempts);
             events.push(Event { thread, told, at, preempts });
@@ -197,8 +207,10 @@ pub fn replay(scene: impl Fn() + 'static, schedule: &Schedule) -> Trace {
     let number = crate::search::next_execution();
     let exec = Exec::new(number, strategy, contended, Recorder::telling());
     let mut exec = quiet(|| run(&scene, exec));
+    let events = exec.recorder.events.take().unwrap_or_default();
     Trace {
-        events: exec.recorder.events.take().unwrap_or_default(),
+        alone: exec.recorder.alone.unwrap_or(events.len()),
+        events,
         violation: exec.violation,
         preemptions: exec.recorder.preemptions,
         threads: exec.threads.len(),

@@ -59,6 +59,18 @@ impl Folio {
         }
     }
 
+    /// Names the words in the trace of a model.
+    #[cfg(refolio_explore)]
+    pub fn christen(&self, folio: &str) {
+        use crate::model::names;
+        use crate::sync::name;
+        self.state.christen(folio);
+        name(&self.mapping, || format!("{folio} file"), names::file);
+        name(&self.index, || format!("{folio} index"), names::number);
+        name(&self.mapped, || format!("{folio} entries"), names::number);
+        name(&self.private, || format!("{folio} private"), names::number);
+    }
+
     // Relaxed, where nothing else is said: the word's transitions publish these fields (see the
     // head of the file).
 
@@ -173,6 +185,15 @@ impl Folios {
         let mut folios = vec_with_room(frames)?;
         folios.extend((0..frames).map(|_| Folio::free()));
         Some(Self { folios, waits: Waits::new() })
+    }
+
+    /// Names the words and the queue in the trace of a model.
+    #[cfg(refolio_explore)]
+    pub fn christen(&self) {
+        for (frame, folio) in self.folios.iter().enumerate() {
+            folio.christen(&format!("folio {frame}"));
+        }
+        self.waits.christen();
     }
 
     /// The descriptor of `frame`, whatever it is used for now.

@@ -8,6 +8,8 @@
 mod disk;
 #[cfg(refolio_explore)]
 mod explore;
+#[cfg(refolio_explore)]
+pub(crate) mod names;
 mod search;
 mod world;
 
