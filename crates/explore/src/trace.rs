@@ -22,12 +22,13 @@ pub(crate) enum Op {
     Share,
     Sleep,
     Notify,
+    Unlock,
 }
 
 impl Op {
     /// Whether two of them on one object never commute.
     pub fn takes_turns(self) -> bool {
-        matches!(self, Op::Lock | Op::Sleep | Op::Notify)
+        matches!(self, Op::Lock | Op::Sleep | Op::Notify | Op::Unlock)
     }
 }
 
@@ -47,7 +48,9 @@ pub struct Event {
     pub thread: usize,
     /// What it did.
     pub told: Told,
-    /// Where in the source.
+    /// The object, by a number, and whether it was changed.
+    pub used: Option<(usize, bool)>,
+    /// Where in the source; for the end of a lock, where it was taken.
     pub at: &'static Location<'static>,
     /// It goes on in place of a thread that could have gone on.
     pub preempts: bool,
@@ -77,6 +80,8 @@ pub(crate) struct Recorder {
     pub preemptions: u32,
     preempts: bool,
     alone: Option<usize>,
+    /// Where the locks that are held were taken.
+    taken: Vec<(usize, &'static Location<'static>)>,
 }
 
 impl Recorder {
@@ -126,7 +131,7 @@ impl Recorder {
         &mut self,
         thread: usize,
         op: Op,
-        named: Option<Named>,
+        (place, named): (usize, Option<Named>),
         before: u64,
         after: u64,
         at: &'static Location<'static>,
@@ -138,6 +143,7 @@ impl Recorder {
         let what = match op {
             Op::Lock => "lock".into(),
             Op::Share => "lock, shared".into(),
+            Op::Unlock => "unlock".into(),
             Op::Sleep => "sleep".into(),
             Op::Notify if before > 0 => "wake the sleepers".into(),
             Op::Notify => "nobody sleeps".into(),
@@ -145,13 +151,37 @@ impl Recorder {
             Op::Store | Op::Change if before == after => format!("still {}", show(before, after)),
             _ => show(before, after),
         };
-        self.tell(thread, Told::Operation(name, what), at);
+        if matches!(op, Op::Lock | Op::Share) {
+            self.taken.push((place, at));
+        }
+        let used = Some((place, before != after || op.takes_turns()));
+        self.tell(thread, Told::Operation(name, what), used, at);
     }
 
-    pub fn tell(&mut self, thread: usize, told: Told, at: &'static Location<'static>) {
+    /// A lock is given back.
+    pub fn unlock(&mut self, thread: usize, place: usize, named: Option<Named>) {
+        let taken = self.taken.iter().rposition(|(lock, _)| *lock == place);
+        if let Some(taken) = taken {
+            let (_, at) = self.taken.remove(taken);
+            self.operation(thread, Op::Unlock, (place, named), 0, 0, at);
+        }
+    }
+
+    /// Words of the scene's own.
+    pub fn narration(&mut self, thread: usize, what: String, at: &'static Location<'static>) {
+        self.tell(thread, Told::Narration(what), None, at);
+    }
+
+    fn tell(
+        &mut self,
+        thread: usize,
+        told: Told,
+        used: Option<(usize, bool)>,
+        at: &'static Location<'static>,
+    ) {
         if let Some(events) = &mut self.events {
             let preempts = std::mem::take(&mut self.preempts);
-            events.push(Event { thread, told, at, preempts });
+            events.push(Event { thread, told, used, at, preempts });
         }
     }
 }
@@ -161,7 +191,7 @@ impl Recorder {
 pub fn narrate(what: impl FnOnce() -> String) {
     if with(|exec| exec.recorder.is_on()) == Some(true) {
         let (what, at) = (what(), Location::caller());
-        with(|exec| exec.recorder.tell(exec.current, Told::Narration(what), at));
+        with(|exec| exec.recorder.narration(exec.current, what, at));
     }
 }
 

@@ -449,6 +449,7 @@ impl<'c> Move<'c> {
 }
 
 /// Heads, in the trace of a model, what the step does.
+#[track_caller]
 fn begins(step: Step) {
     narrate(|| step.to_string());
 }

@@ -65,10 +65,10 @@ impl Folio {
         use crate::model::names;
         use crate::sync::name;
         self.state.christen(folio);
-        name(&self.mapping, || format!("{folio} file"), names::file);
-        name(&self.index, || format!("{folio} index"), names::number);
-        name(&self.mapped, || format!("{folio} entries"), names::number);
-        name(&self.private, || format!("{folio} private"), names::number);
+        name(&self.mapping, || folio.into(), names::file);
+        name(&self.index, || folio.into(), names::index);
+        name(&self.mapped, || folio.into(), names::entries);
+        name(&self.private, || folio.into(), names::private);
     }
 
     // Relaxed, where nothing else is said: the word's transitions publish these fields (see the

@@ -168,9 +168,11 @@ impl State {
     /// Names the word in the trace of a model.
     #[cfg(refolio_explore)]
     pub fn christen(&self, folio: &str) {
-        crate::sync::name(&self.0, || folio.into(), |before, after| {
-            crate::model::names::word(Snapshot(before), Snapshot(after))
-        });
+        crate::sync::name(
+            &self.0,
+            || folio.into(),
+            |before, after| crate::model::names::word(Snapshot(before), Snapshot(after)),
+        );
     }
 
     /// The word now. Acquire: what was done to the folio before the newest transition is seen by

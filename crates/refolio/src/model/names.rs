@@ -34,16 +34,26 @@ pub fn nothing(_before: u64, _after: u64) -> String {
     String::new()
 }
 
-pub fn number(before: u64, after: u64) -> String {
-    told(before, after, |number| number)
-}
-
 /// A folio's mapping.
 pub fn file(before: u64, after: u64) -> String {
-    told(before, after, |file| match file == u64::from(NO_MAPPING) {
-        true => "none".into(),
-        false => file.to_string(),
-    })
+    let none = u64::from(NO_MAPPING);
+    let tell = |file: u64| if file == none { "none".into() } else { file.to_string() };
+    format!("file {}", told(before, after, tell))
+}
+
+/// The index of a folio's first page.
+pub fn index(before: u64, after: u64) -> String {
+    format!("index {}", told(before, after, |index| index))
+}
+
+/// How many table entries a folio has.
+pub fn entries(before: u64, after: u64) -> String {
+    format!("entries {}", told(before, after, |count| count))
+}
+
+/// A folio's word for its embedder.
+pub fn private(before: u64, after: u64) -> String {
+    format!("private {}", told(before, after, |word| word))
 }
 
 /// A length in bytes.
@@ -57,10 +67,11 @@ pub fn pages(before: u64, after: u64) -> String {
 
 /// A word of a frame: what each of its bytes is, if they are all the same.
 pub fn bytes(before: u64, after: u64) -> String {
-    told(before, after, |word| match word.to_ne_bytes() {
+    let tell = |word: u64| match word.to_ne_bytes() {
         [first, ref rest @ ..] if rest.iter().all(|byte| *byte == first) => format!("{first:02x}"),
         _ => format!("{word:016x}"),
-    })
+    };
+    format!("bytes {}", told(before, after, tell))
 }
 
 /// A slot of the file's tree.
@@ -111,7 +122,8 @@ pub fn word(before: Snapshot, after: Snapshot) -> String {
         _ if has > had => Some("get"),
         _ => Some("put"),
     };
-    let mut parts: Vec<String> = verb.map(|verb| format!("{verb} {had}→{has}")).into_iter().collect();
+    let mut parts: Vec<String> =
+        verb.map(|verb| format!("{verb} {had}→{has}")).into_iter().collect();
     parts.extend(set.iter().map(|flag| match *flag {
         "locked" => "lock".into(),
         flag => format!("set {flag}"),

@@ -8,7 +8,7 @@ impl Arena {
     pub fn christen(&self, lock: &str, show: Show) {
         self.show.get_or_init(|| show);
         name(&self.pool, || lock.into(), |_, _| String::new());
-        name(&self.head.0.0, || "head".into(), show);
+        name(&self.head.0.0, || "slot 0 (head)".into(), show);
     }
 
     pub(super) fn christen_slots(&self, node: &Node, place: u64) {
