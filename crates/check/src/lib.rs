@@ -6,6 +6,7 @@
 
 pub mod judge;
 pub mod neighbours;
+pub mod picture;
 pub mod scene;
 
 pub use refolio_checked::Form;

@@ -300,6 +300,10 @@ impl Exec {
             self.changes_content(id, content);
         }
         self.touched(place, !was_shared);
+        if self.recorder.is_on() {
+            let named = self.objects.all[place].named.clone();
+            self.recorder.unlock(self.current, place, named);
+        }
     }
 
     pub fn key(&mut self, id: &Id) -> u64 {
@@ -440,7 +444,7 @@ pub(crate) fn noted(
         let place = exec.place(id);
         if exec.recorder.is_on() {
             let named = exec.objects.all[place].named.clone();
-            exec.recorder.operation(exec.current, op, named, before, after, at);
+            exec.recorder.operation(exec.current, op, (place, named), before, after, at);
         }
         let (mut before, mut after) = (before, after);
         if are_addresses {
@@ -461,8 +465,9 @@ pub(crate) fn acquired(id: &Id, shared: bool, at: &'static Location<'static>) {
         }
         let content = object.value.unwrap_or_default();
         let named = exec.recorder.is_on().then(|| object.named.clone()).flatten();
-        exec.recorder.operation(exec.current, Op::Lock, named, content, content, at);
-        exec.leave(place, if shared { Op::Share } else { Op::Lock }, content, content);
+        let op = if shared { Op::Share } else { Op::Lock };
+        exec.recorder.operation(exec.current, op, (place, named), content, content, at);
+        exec.leave(place, op, content, content);
     });
 }
 
@@ -471,7 +476,7 @@ pub(crate) fn sleep(condition: &Id, lock: &Id, at: &'static Location<'static>) {
     let next = with(|exec| {
         let (place, lock) = (exec.place(condition), exec.place(lock));
         let named = exec.objects.all[place].named.clone();
-        exec.recorder.operation(exec.current, Op::Sleep, named, 0, 0, at);
+        exec.recorder.operation(exec.current, Op::Sleep, (place, named), 0, 0, at);
         exec.leave(place, Op::Sleep, 0, 0);
         exec.thread().need = Some(Need::Notice(place, lock));
         exec.recorder.counted();
@@ -499,7 +504,7 @@ pub(crate) fn notify(condition: &Id, at: &'static Location<'static>) {
             }
         }
         let named = exec.objects.all[place].named.clone();
-        exec.recorder.operation(exec.current, Op::Notify, named, woken, woken, at);
+        exec.recorder.operation(exec.current, Op::Notify, (place, named), woken, woken, at);
         let op = if woken > 0 { Op::Notify } else { Op::Load };
         exec.leave(place, op, 0, 0);
     });
@@ -537,10 +542,18 @@ pub fn violated(rule: impl Into<String>) -> ! {
     }
 }
 
-/// Notes that the search came here: see [`Verdict::reached`](crate::Verdict::reached).
+/// Notes that the search came here: see [`Verdict::reached`](crate::Verdict::reached). A trace
+/// tells it, too.
 #[inline]
+#[track_caller]
 pub fn reached(place: &'static str) {
-    with(|exec| *exec.contended.borrow_mut().reached.entry(place).or_default() += 1);
+    let at = Location::caller();
+    with(|exec| {
+        *exec.contended.borrow_mut().reached.entry(place).or_default() += 1;
+        if exec.recorder.is_on() {
+            exec.recorder.narration(exec.current, place.into(), at);
+        }
+    });
 }
 
 /// Runs `act`, of which nothing but its result matters afterwards: what the thread has done and

@@ -47,6 +47,7 @@ pub fn spawn<T: 'static>(act: impl FnOnce() -> T + 'static) -> JoinHandle<T> {
     };
     let thread = with(|exec| {
         exec.spawned.push(Box::new(job));
+        exec.recorder.spawns();
         exec.add_thread()
     });
     JoinHandle { result, thread: thread.expect("threads are spawned in a scene") }

@@ -22,12 +22,13 @@ pub(crate) enum Op {
     Share,
     Sleep,
     Notify,
+    Unlock,
 }
 
 impl Op {
     /// Whether two of them on one object never commute.
     pub fn takes_turns(self) -> bool {
-        matches!(self, Op::Lock | Op::Sleep | Op::Notify)
+        matches!(self, Op::Lock | Op::Sleep | Op::Notify | Op::Unlock)
     }
 }
 
@@ -47,7 +48,9 @@ pub struct Event {
     pub thread: usize,
     /// What it did.
     pub told: Told,
-    /// Where in the source.
+    /// The object, by a number, and whether it was changed.
+    pub used: Option<(usize, bool)>,
+    /// Where in the source; for the end of a lock, where it was taken.
     pub at: &'static Location<'static>,
     /// It goes on in place of a thread that could have gone on.
     pub preempts: bool,
@@ -64,6 +67,8 @@ pub struct Trace {
     pub preemptions: u32,
     /// How many threads there were.
     pub threads: usize,
+    /// How many of the events came before there was a second thread.
+    pub alone: usize,
 }
 
 /// Notes runs always, and events when it is on.
@@ -74,6 +79,9 @@ pub(crate) struct Recorder {
     operations: u32,
     pub preemptions: u32,
     preempts: bool,
+    alone: Option<usize>,
+    /// Where the locks that are held were taken.
+    taken: Vec<(usize, &'static Location<'static>)>,
 }
 
 impl Recorder {
@@ -99,6 +107,12 @@ impl Recorder {
         self.operations += 1;
     }
 
+    /// There is a new thread.
+    pub fn spawns(&mut self) {
+        let told = self.events.as_ref().map_or(0, Vec::len);
+        self.alone.get_or_insert(told);
+    }
+
     /// Another thread goes on.
     pub fn switch(&mut self, from: usize, preempts: bool) {
         self.runs.push((from, std::mem::take(&mut self.operations)));
@@ -117,7 +131,7 @@ impl Recorder {
         &mut self,
         thread: usize,
         op: Op,
-        named: Option<Named>,
+        (place, named): (usize, Option<Named>),
         before: u64,
         after: u64,
         at: &'static Location<'static>,
@@ -129,19 +143,45 @@ impl Recorder {
         let what = match op {
             Op::Lock => "lock".into(),
             Op::Share => "lock, shared".into(),
+            Op::Unlock => "unlock".into(),
             Op::Sleep => "sleep".into(),
             Op::Notify if before > 0 => "wake the sleepers".into(),
             Op::Notify => "nobody sleeps".into(),
-            Op::Exchange if before == after => format!("{} (exchange fails)", show(before, after)),
+            Op::Exchange if before == after => format!("refused: {}", show(before, after)),
+            Op::Store | Op::Change if before == after => format!("still {}", show(before, after)),
             _ => show(before, after),
         };
-        self.tell(thread, Told::Operation(name, what), at);
+        if matches!(op, Op::Lock | Op::Share) {
+            self.taken.push((place, at));
+        }
+        let used = Some((place, before != after || op.takes_turns()));
+        self.tell(thread, Told::Operation(name, what), used, at);
     }
 
-    fn tell(&mut self, thread: usize, told: Told, at: &'static Location<'static>) {
+    /// A lock is given back.
+    pub fn unlock(&mut self, thread: usize, place: usize, named: Option<Named>) {
+        let taken = self.taken.iter().rposition(|(lock, _)| *lock == place);
+        if let Some(taken) = taken {
+            let (_, at) = self.taken.remove(taken);
+            self.operation(thread, Op::Unlock, (place, named), 0, 0, at);
+        }
+    }
+
+    /// Words of the scene's own.
+    pub fn narration(&mut self, thread: usize, what: String, at: &'static Location<'static>) {
+        self.tell(thread, Told::Narration(what), None, at);
+    }
+
+    fn tell(
+        &mut self,
+        thread: usize,
+        told: Told,
+        used: Option<(usize, bool)>,
+        at: &'static Location<'static>,
+    ) {
         if let Some(events) = &mut self.events {
             let preempts = std::mem::take(&mut self.preempts);
-            events.push(Event { thread, told, at, preempts });
+            events.push(Event { thread, told, used, at, preempts });
         }
     }
 }
@@ -151,7 +191,7 @@ impl Recorder {
 pub fn narrate(what: impl FnOnce() -> String) {
     if with(|exec| exec.recorder.is_on()) == Some(true) {
         let (what, at) = (what(), Location::caller());
-        with(|exec| exec.recorder.tell(exec.current, Told::Narration(what), at));
+        with(|exec| exec.recorder.narration(exec.current, what, at));
     }
 }
 
@@ -197,8 +237,10 @@ pub fn replay(scene: impl Fn() + 'static, schedule: &Schedule) -> Trace {
     let number = crate::search::next_execution();
     let exec = Exec::new(number, strategy, contended, Recorder::telling());
     let mut exec = quiet(|| run(&scene, exec));
+    let events = exec.recorder.events.take().unwrap_or_default();
     Trace {
-        events: exec.recorder.events.take().unwrap_or_default(),
+        alone: exec.recorder.alone.unwrap_or(events.len()),
+        events,
         violation: exec.violation,
         preemptions: exec.recorder.preemptions,
         threads: exec.threads.len(),

@@ -62,6 +62,13 @@ impl Lru {
         Some(Self { first, lists: Mutex::new(Lists { ends: [ends; 2], links }) })
     }
 
+    /// Names the lock in the trace of a model.
+    #[cfg(refolio_explore)]
+    pub fn christen(&self, node: crate::units::NodeId) {
+        let named = || format!("lru of {node}");
+        crate::sync::name(&self.lists, named, crate::model::names::nothing);
+    }
+
     /// Puts a folio at the head of its list. The caller holds it, and nobody else put it there.
     #[doc(alias = "folio_add_lru")]
     pub fn add(&self, folios: &Folios, frame: FrameNo) {

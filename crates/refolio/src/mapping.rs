@@ -103,6 +103,18 @@ impl Mapping {
         }
     }
 
+    /// Names the words and the locks in the trace of a model.
+    #[cfg(refolio_explore)]
+    pub fn christen(&self) {
+        use crate::model::names;
+        use crate::sync::name;
+        self.pages.christen("i_pages", names::slot);
+        name(&self.resize, || "resize".into(), names::nothing);
+        name(&self.len, || "length".into(), names::pages);
+        name(&self.reach, || "reach".into(), names::pages);
+        name(&self.stored, || "stored".into(), names::pages);
+    }
+
     /// Where the pages come from.
     pub fn store(&self) -> Arc<dyn Store> {
         self.store.read().unwrap_or_else(plain::PoisonError::into_inner).clone()

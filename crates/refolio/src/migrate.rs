@@ -21,7 +21,7 @@ use crate::folio::Folio;
 use crate::folio::state::{Flag, Freeze};
 use crate::mapping::Mapping;
 use crate::node::Node;
-use crate::sync::{Arc, broken};
+use crate::sync::{Arc, broken, narrate};
 use crate::table::{MigrationEntries, Table};
 use crate::trace::Step;
 use crate::units::{FrameNo, PageIndex, Vpn, folio_bytes};
@@ -205,6 +205,7 @@ impl<'c> Move<'c> {
     /// Step 1: Off the LRU: whoever has it isolated is the only one to move or evict it.
     #[doc(alias = "folio_isolate_lru")]
     fn isolate(&self, place: &Place) -> Attempt<Isolated<'c>> {
+        begins(Step::Isolate);
         let frame = place.folio().ok_or(Stop::Gone)?;
         if self.to.has(frame) {
             return Err(Stop::Here);
@@ -227,6 +228,7 @@ impl<'c> Move<'c> {
 
     /// Step 2: Room on the target node.
     fn alloc(&self, source: &Isolated<'c>) -> Attempt<Fresh<'c>> {
+        begins(Step::Alloc);
         let anonymous = source.folio().state.has(Flag::ANON);
         let flags: &[Flag] = if anonymous { &[Flag::ANON] } else { &[] };
         let (core, order) = (self.core, source.folio().order());
@@ -246,6 +248,7 @@ impl<'c> Move<'c> {
         source: Isolated<'c>,
         destination: Fresh<'c>,
     ) -> Attempt<Locked<'c>> {
+        begins(Step::Lock);
         let core = self.core;
         let (folio, frame) = (source.folio(), source.frame);
         let to = destination.folio.frame;
@@ -280,6 +283,7 @@ impl<'c> Move<'c> {
     /// Step 4: Users of the tables wait from here on, for the folio lock and without a reference.
     #[doc(alias = "try_to_migrate")]
     fn unmap(&self, locked: Locked<'c>) -> Unmapped<'c> {
+        begins(Step::Unmap);
         let core = self.core;
         let entries = core.tables.unmap_to_migrate(&core.folios, locked.source.frame);
         let unmapped = Unmapped { entries, locked };
@@ -294,6 +298,7 @@ impl<'c> Move<'c> {
     /// a pinned page; for anonymous memory as for files, it is the freeze that decides.
     #[doc(alias = "folio_mc_copy")]
     pub fn copy(&self, unmapped: Unmapped<'c>) -> Attempt<Copied<'c>> {
+        begins(Step::Copy);
         let locked = &unmapped.locked;
         let (folio, source) = (locked.source.folio(), locked.source.frame);
         let expected = unmapped.expected();
@@ -319,6 +324,7 @@ impl<'c> Move<'c> {
     /// destination.
     #[doc(alias = "folio_migrate_mapping")]
     pub fn switch(&self, copied: Copied<'c>) -> Attempt<Switched<'c>> {
+        begins(Step::Switch);
         let Copied(unmapped) = copied;
         let source = unmapped.locked.source.folio();
         let destination = unmapped.locked.destination.folio.folio();
@@ -419,9 +425,13 @@ impl<'c> Move<'c> {
     #[doc(alias = "folio_ref_freeze")]
     fn freeze(&self, unmapped: &Unmapped<'c>) -> Attempt<()> {
         let Isolated { frame, .. } = unmapped.locked.source;
-        match self.core.folio(frame).state.freeze(unmapped.expected()) {
+        let expected = unmapped.expected();
+        match self.core.folio(frame).state.freeze(expected) {
             Freeze::Frozen => Ok(()),
-            Freeze::Refused { .. } => Err(Stop::Again(self.core.obstacle(frame, Why::References))),
+            Freeze::Refused { references } => {
+                narrate(|| format!("freeze {expected}→0 fails: {references} references"));
+                Err(Stop::Again(self.core.obstacle(frame, Why::References)))
+            }
         }
     }
 
@@ -444,6 +454,7 @@ impl<'c> Move<'c> {
     /// Step 7: Nothing fails any more: each guard does what is left for it.
     #[doc(alias = "migrate_folio_done")]
     pub fn finish(&self, switched: Switched<'c>) -> (FrameNo, FrameNo) {
+        begins(Step::Finish);
         let Switched { list, entries, destination, source_lock, source } = switched;
         let (from, to) = (source.frame, destination.folio.frame);
         drop(list); // on the LRU
@@ -469,4 +480,10 @@ impl<'c> Move<'c> {
         let to = Some(destination.folio.frame);
         self.watch.tell(self.core, step, function, source.frame, to, what);
     }
+}
+
+/// Heads, in the trace of a model, what the step does.
+#[track_caller]
+fn begins(step: Step) {
+    narrate(|| step.to_string());
 }

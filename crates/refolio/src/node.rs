@@ -88,6 +88,13 @@ impl Node {
         }
     }
 
+    /// Names the lock in the trace of a model.
+    #[cfg(refolio_explore)]
+    pub fn christen(&self) {
+        let named = || format!("free list of {}", self.id);
+        crate::sync::name(&self.free, named, crate::model::names::nothing);
+    }
+
     /// Whether `frame` is one of this node's.
     pub fn has(&self, frame: FrameNo) -> bool {
         frame.0 >= self.first.0 && frame.0 - self.first.0 < self.frames

@@ -33,6 +33,15 @@ impl Waits {
         Self((0..QUEUES).map(|_| Queue { lock: Mutex::new(()), changed: Condvar::new() }).collect())
     }
 
+    /// Names the queue in the trace of a model.
+    #[cfg(refolio_explore)]
+    pub fn christen(&self) {
+        for Queue { lock, changed } in &self.0 {
+            crate::sync::name(lock, || "wait queue".into(), crate::model::names::nothing);
+            crate::sync::name(changed, || "wait queue".into(), crate::model::names::nothing);
+        }
+    }
+
     fn queue(&self, frame: FrameNo) -> &Queue {
         // Large folios are aligned: mix the upper bits in.
         &self.0[(frame.0 ^ frame.0 >> 9) as usize & (QUEUES - 1)]

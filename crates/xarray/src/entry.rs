@@ -112,6 +112,15 @@ impl Entry {
         (self.0.get() >> INFO_SHIFT & INFO_MASK) as u32
     }
 
+    /// The entry in a word of a trace; None for one that holds something else.
+    #[cfg(refolio_explore)]
+    #[doc(hidden)]
+    pub fn told(word: u64) -> Option<Self> {
+        let kind = word & KIND_MASK;
+        let is_entry = kind == Kind::Item as u64 || kind == Kind::Value as u64;
+        if is_entry { Self::from_word(word) } else { None }
+    }
+
     /// The first index it covers, if it covers `index`.
     #[inline]
     pub(crate) const fn base(self, index: u64) -> u64 {

@@ -15,6 +15,8 @@
 #![allow(unsafe_code)] // to follow the pointers in slots, and to own the chunks they lead to
 
 mod held;
+#[cfg(refolio_explore)]
+mod told;
 
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
@@ -272,6 +274,8 @@ pub(crate) struct Arena {
     pool: Mutex<Pool>,
     used: plain::AtomicU64,
     held: plain::AtomicU64,
+    #[cfg(refolio_explore)]
+    show: std::sync::OnceLock<crate::sync::Show>,
 }
 
 /// What the holder of the lock has.
@@ -294,6 +298,8 @@ impl Arena {
             pool: Mutex::new(pool),
             used: plain::AtomicU64::new(0),
             held: plain::AtomicU64::new(0),
+            #[cfg(refolio_explore)]
+            show: std::sync::OnceLock::new(),
         }
     }
 
@@ -366,6 +372,8 @@ impl<'a> Guard<'a> {
         // former use.
         node.place.store(place, Release);
         node.set_parent(parent);
+        #[cfg(refolio_explore)]
+        self.arena.christen_slots(node, place);
         node
     }
 

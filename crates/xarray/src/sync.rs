@@ -28,7 +28,7 @@ pub use loom::{sync::atomic::fence, thread};
 #[cfg(refolio_explore)]
 pub use refolio_explore::{
     AtomicPtr, AtomicU32, AtomicU64, Condvar, Mutex, MutexGuard, Retry, RwLock, RwLockReadGuard,
-    RwLockWriteGuard, call, fence, key, name, narrate, reached, thread, thread_local,
+    RwLockWriteGuard, Show, call, fence, key, name, narrate, reached, thread, thread_local,
 };
 pub use std::sync::Arc;
 pub use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release};

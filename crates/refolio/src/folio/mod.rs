@@ -59,6 +59,18 @@ impl Folio {
         }
     }
 
+    /// Names the words in the trace of a model.
+    #[cfg(refolio_explore)]
+    pub fn christen(&self, folio: &str) {
+        use crate::model::names;
+        use crate::sync::name;
+        self.state.christen(folio);
+        name(&self.mapping, || folio.into(), names::file);
+        name(&self.index, || folio.into(), names::index);
+        name(&self.mapped, || folio.into(), names::entries);
+        name(&self.private, || folio.into(), names::private);
+    }
+
     // Relaxed, where nothing else is said: the word's transitions publish these fields (see the
     // head of the file).
 
@@ -176,6 +188,15 @@ impl Folios {
         let mut folios = vec_with_room(frames)?;
         folios.extend((0..frames).map(|_| Folio::free()));
         Some(Self { folios, waits: Waits::new() })
+    }
+
+    /// Names the words and the queue in the trace of a model.
+    #[cfg(refolio_explore)]
+    pub fn christen(&self) {
+        for (frame, folio) in self.folios.iter().enumerate() {
+            folio.christen(&format!("folio {frame}"));
+        }
+        self.waits.christen();
     }
 
     /// The descriptor of `frame`, whatever it is used for now.

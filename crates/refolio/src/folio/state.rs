@@ -165,6 +165,16 @@ impl State {
         Self(AtomicU64::new(0))
     }
 
+    /// Names the word in the trace of a model.
+    #[cfg(refolio_explore)]
+    pub fn christen(&self, folio: &str) {
+        crate::sync::name(
+            &self.0,
+            || folio.into(),
+            |before, after| crate::model::names::word(Snapshot(before), Snapshot(after)),
+        );
+    }
+
     /// The word now. Acquire: what was done to the folio before the newest transition is seen by
     /// whoever goes on from this answer (an optimistic reader reads the identity and the bytes).
     #[inline]

@@ -65,6 +65,12 @@ impl Frames {
         Ok((Self { arena, first }, backings))
     }
 
+    /// Names the words in the trace of a model.
+    #[cfg(refolio_explore)]
+    pub fn christen(&self) {
+        self.arena.christen();
+    }
+
     /// The first frame of run `run`: a multiple of the largest folio.
     pub fn first_frame(&self, run: usize) -> FrameNo {
         self.first[run]

@@ -58,6 +58,15 @@ impl Arena {
         })
     }
 
+    /// Names the words in a trace.
+    #[cfg(refolio_explore)]
+    pub fn christen(&self) {
+        for (at, word) in self.words.iter().enumerate() {
+            let named = || format!("frame {}", at * WORD / PAGE_SIZE);
+            crate::sync::name(word, named, crate::model::names::bytes);
+        }
+    }
+
     pub fn place(&self, _start: usize, _run: &Run) -> Backing {
         Backing { huge: HugeBacking::NotAsked, numa: NumaBacking::NotAsked }
     }

@@ -9,6 +9,8 @@ mod acts;
 mod disk;
 #[cfg(refolio_explore)]
 mod explore;
+#[cfg(refolio_explore)]
+pub(crate) mod names;
 mod search;
 pub mod variants;
 mod world;

@@ -12,7 +12,7 @@ use crate::folio::state::Flag;
 use crate::mapping::{Lookup, Mapping};
 use crate::migrate::{Form, Move, Place, Stop};
 use crate::model::disk::Disk;
-use crate::sync::{Arc, reached, thread};
+use crate::sync::{Arc, narrate, reached, thread};
 use crate::table::entry::{Entry, Mapped};
 use crate::table::{Backing, Sharing, Table};
 use crate::units::{FrameNo, NodeId, PAGE_SIZE, PageIndex, Vpn};
@@ -89,7 +89,10 @@ impl World {
         let (file, first, sharing) = (mapping.clone(), PageIndex(0), Sharing::Shared);
         let backing = Backing::File { mapping: file, first, sharing, writable: true };
         let table = Arc::new(Table::new(1, backing).unwrap());
-        Self { core, disk, mapping, table, others: Vec::new(), frames }
+        let world = Self { core, disk, mapping, table, others: Vec::new(), frames };
+        #[cfg(refolio_explore)]
+        super::names::christen(&world);
+        world
     }
 
     /// A thread of its own.
@@ -265,6 +268,7 @@ impl World {
     /// What must be true when nobody does anything: the file has these pages, cached or not, and
     /// everything adds up.
     pub fn check_at_rest(&self, pages: &[[u8; PAGE_SIZE]]) {
+        narrate(|| "at rest: all adds up?".into());
         let core = &self.core;
         let len = self.mapping.len();
         assert_eq!(len, PageIndex(pages.len() as u64).offset(), "length");

@@ -74,6 +74,16 @@ impl Table {
         Some(Self { entries, backing, filling: Mutex::new(()) })
     }
 
+    /// Names the entries and the lock in the trace of a model.
+    #[cfg(refolio_explore)]
+    pub fn christen(&self) {
+        use crate::model::names;
+        for (at, word) in self.entries.iter().enumerate() {
+            crate::sync::name(word, || format!("entry {at}"), names::entry);
+        }
+        crate::sync::name(&self.filling, || "page table".into(), names::nothing);
+    }
+
     pub fn pages(&self) -> u64 {
         self.entries.len() as u64
     }

@@ -79,9 +79,9 @@ fn searched(jobs: &[Job], plan: &Plan) -> Vec<Judged> {
         let name = &judged.job.scene.name;
         progress.tick(|| format!("searching, {name} was last"), done as u64, jobs.len() as u64);
     };
+    let over = AtomicBool::new(false);
+    let over = &over;
     std::thread::scope(|scope| {
-        let over = AtomicBool::new(false);
-        let over = &over;
         // Ctrl-C ends the searches that run, not only those that have not begun.
         scope.spawn(move || {
             while !over.load(Relaxed) {

@@ -68,7 +68,7 @@ pub fn picture(
     );
     let titles = scene::titles(scene);
     let titles: Vec<_> = titles.iter().map(String::as_str).collect();
-    Picture::of(&trace, title, &titles, replay)
+    Picture::of(&trace, &title, &titles, replay)
 }
 
 /// Shows a picture, and writes it where it was asked for.
@@ -79,7 +79,8 @@ pub fn show(args: &Check, picture: &Picture) -> Result<(), Failure> {
         write(path, &picture::svg::draw(picture))?;
     }
     if let Some(path) = &args.html {
-        write(path, &picture::html::page(&[picture]))?;
+        let pages = [(picture.title.clone(), picture.clone())];
+        write(path, &picture::html::page("Counterexamples", &pages))?;
     }
     Ok(())
 }

@@ -25,6 +25,6 @@ pub fn replay(args: &Check, scenes: &[Named], schedule: &str) -> Result<Exit, Fa
     let form = forms(args.form).last().map_or(Form::default(), |(form, _)| *form);
     let picture = output::picture(scene, form, broken, &schedule);
     output::show(args, &picture)?;
-    let is_broken = picture.rule.is_some();
+    let is_broken = !picture.rule.is_empty();
     Ok(if is_broken && broken.is_none() { Exit::Differs } else { Exit::Well })
 }
