@@ -35,17 +35,18 @@ fn drawn(cell: &str, broken: &str, path: Option<&String>) -> Result<(), String> 
     let (switch, _) = protections
         .find(|(switch, _)| *switch == broken)
         .ok_or_else(|| format!("{cell} has no protection {broken}: {:?}", model.protections))?;
-    let names: Vec<&str> = cell.split('_').collect();
+    let scene = cell.strip_prefix("scene_");
+    let names: Vec<&str> = scene.unwrap_or(cell).split('_').collect();
     let threads = match names[..] {
         [first, second] => vec![second, first],
-        _ => Vec::new(),
+        ref all => all.to_vec(),
     };
     let scenes = model.scenes.iter().enumerate();
     let (number, trace, schedule) = scenes
         .filter_map(|(number, act)| found(*act, switch).map(|(trace, text)| (number, trace, text)))
         .next()
         .ok_or_else(|| format!("{cell} holds without {broken}"))?;
-    let title = format!("{} without {broken}", names.join(" × "));
+    let title = format!("{}, broken: {broken}", names.join(" × "));
     let picture = Picture::of(&trace, &title, &threads, format!("scene {number}: {schedule}"));
     print!("{}", text::draw(&picture, 120, false));
     if let Some(path) = path {

@@ -372,6 +372,7 @@ impl<'c> FolioRef<'c> {
         if self.folio().state.try_lock() {
             return Ok(FolioLock { core: self.core, frame: self.frame });
         }
+        sync::narrate(|| format!("lock of folio {} fails", self.frame.0));
         Err(self.core.obstacle(self.frame, Why::Locked))
     }
 }

@@ -253,6 +253,7 @@ impl<'c> Move<'c> {
         let (folio, frame) = (source.folio(), source.frame);
         let to = destination.folio.frame;
         if !folio.state.try_lock() && !broken("migrate-skips-lock") {
+            narrate(|| format!("lock of folio {} fails", frame.0));
             return Err(Stop::Again(core.obstacle(frame, Why::Locked)));
         }
         let source_lock = FolioLock { core, frame };

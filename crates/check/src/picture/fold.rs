@@ -20,6 +20,9 @@ const MOST: usize = 36;
 /// The longest loop that is looked for, in steps.
 const LONGEST_LOOP: usize = 48;
 
+/// More turns than a thread takes that waits for another one for a moment.
+const MANY: usize = 9;
+
 /// The longest line that steps are put together on, in characters.
 const LONGEST_LINE: usize = 44;
 
@@ -51,22 +54,26 @@ enum Worth {
 /// The lines of a trace, from where it has two threads on.
 pub(super) fn lines(trace: &Trace) -> Vec<Line> {
     let steps = unrolled(steps(trace));
-    let worth = worth(&steps);
-    let kept = |least: Worth| {
-        let last = steps.len().saturating_sub(1);
-        let all = steps.iter().zip(&worth).enumerate();
-        let kept = all.filter(|(at, (_, worth))| **worth >= least || *at == last);
-        merged(kept.map(|(_, (step, _))| step))
-    };
-    let levels = [Worth::OwnLook, Worth::OwnChange, Worth::Look, Worth::Change];
-    let mut lines = Vec::new();
-    for least in levels {
-        lines = kept(least);
-        if height(&lines) <= MOST {
-            return lines;
+    let mut kept: Vec<(usize, Worth)> = worth(&steps).into_iter().enumerate().collect();
+    // The last step is the one after which the rule was found to be broken.
+    kept.retain(|(at, worth)| *worth > Worth::Nothing || at + 1 == steps.len());
+    let mut least: Vec<_> = kept.iter().filter(|(at, _)| at + 1 < steps.len()).collect();
+    least.sort_by_key(|(at, worth)| (*worth, *at));
+    let least: Vec<_> = least.into_iter().filter(|(_, worth)| *worth < Worth::Change).collect();
+    let held = held(&steps);
+    let without = |count: usize| {
+        let mut gone: HashSet<_> = least[..count].iter().map(|(at, _)| *at).collect();
+        for (lock, unlock) in &held {
+            if gone.contains(lock) && unlock + 1 < steps.len() {
+                gone.insert(*unlock);
+            }
         }
-    }
-    cut(lines)
+        let left = kept.iter().filter(|(at, _)| !gone.contains(at));
+        merged(left.map(|(at, _)| &steps[*at]))
+    };
+    let counts: Vec<usize> = (0..=least.len()).collect();
+    let enough = counts.partition_point(|count| height(&without(*count)) > MOST);
+    cut(without(enough.min(least.len())))
 }
 
 /// Lines, and the rules between them.
@@ -104,7 +111,8 @@ fn unrolled(steps: Vec<Step>) -> Vec<Step> {
             let body = &rest[..len];
             let is_same = |turn: &&[Step]| turn.iter().zip(body).all(|(a, b)| same(a, b));
             let turns = rest.chunks_exact(len).take_while(is_same).count();
-            (turns >= if len > 2 { 3 } else { 2 }).then_some((len, turns))
+            let words = body.iter().all(|step| is_bytes(&step.text));
+            (turns >= if len > 1 && !words { 3 } else { 2 }).then_some((len, turns))
         });
         let Some((len, turns)) = found else {
             told.push(first.clone());
@@ -117,11 +125,16 @@ fn unrolled(steps: Vec<Step>) -> Vec<Step> {
     told
 }
 
+/// Words of a frame.
+fn is_bytes(text: &str) -> bool {
+    text.starts_with("bytes ")
+}
+
 /// The body of a loop, and how often it is run.
 fn once(body: &[Step], turns: usize) -> Vec<Step> {
     let mut told = body.to_vec();
-    let words = body.iter().all(|step| step.text.starts_with("bytes "));
-    let many = || body[0].clone();
+    let words = body.iter().all(|step| is_bytes(&step.text));
+    let changes = body.iter().any(|step| step.used.is_some_and(|(_, changed)| changed));
     match body {
         [word] if words => {
             told[0].text = format!("{} ({turns} words)", word.text);
@@ -130,13 +143,15 @@ fn once(body: &[Step], turns: usize) -> Vec<Step> {
             let names = [from, to].map(|step| step.name.clone().unwrap_or_default());
             let bytes = from.text.trim_start_matches("bytes ");
             told.remove(0);
-            told[0].text = format!("copy {turns} words of {}: {bytes}", names[0]);
+            told[0].text = format!("{turns} words copied from {} ({bytes})", names[0]);
         }
         [step] => told[0].text = format!("{} ({turns} times)", step.text),
-        _ => {
-            let text = format!("again and again: {} steps, {turns} times", body.len());
-            told.push(Step { name: None, text, used: None, ..many() });
+        // (Looks in vain are known to be so, if they are few.)
+        [first, ..] if changes || turns > MANY => {
+            let text = format!("and so on, {turns} times");
+            told.push(Step { name: None, text, used: None, ..first.clone() });
         }
+        _ => {}
     }
     told
 }
@@ -175,7 +190,36 @@ fn worth(steps: &[Step]) -> Vec<Worth> {
             (false, false) => Worth::OwnLook,
         }
     };
-    steps.iter().map(&mut judge).collect()
+    let mut worth: Vec<Worth> = steps.iter().map(&mut judge).collect();
+    for at in 1..steps.len() {
+        let (refused, said) = (&steps[at - 1], &steps[at]);
+        let is_explained = said.name.is_none() && said.text.contains(" fails");
+        if is_explained && refused.stretch == said.stretch {
+            worth[at - 1] = Worth::Nothing;
+        }
+    }
+    for (lock, unlock) in held(steps) {
+        // Under which nothing worth telling is done, by anybody.
+        if worth[lock + 1..unlock].iter().all(|between| *between <= Worth::OwnLook) {
+            (worth[lock], worth[unlock]) = (Worth::Nothing, Worth::Nothing);
+        }
+    }
+    worth
+}
+
+/// Where a lock is taken, and where it is given back.
+fn held(steps: &[Step]) -> Vec<(usize, usize)> {
+    let mut taken: HashMap<(usize, usize), usize> = HashMap::new();
+    let mut held = Vec::new();
+    for (at, step) in steps.iter().enumerate().filter(|(_, step)| is_lock(step)) {
+        let Some((lock, _)) = step.used else { continue };
+        if step.text.starts_with("lock") {
+            taken.insert((step.thread, lock), at);
+        } else if step.text == "unlock" {
+            held.extend(taken.remove(&(step.thread, lock)).map(|taken| (taken, at)));
+        }
+    }
+    held
 }
 
 /// Steps that belong together on one line.
@@ -183,6 +227,7 @@ fn merged<'s>(steps: impl Iterator<Item = &'s Step>) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     let mut last: Option<&Step> = None;
     for step in steps {
+        let changes = step.used.is_some_and(|(_, changed)| changed) && !is_lock(step);
         let stays = last.is_some_and(|last| last.stretch == step.stretch);
         let previous = lines.last_mut().filter(|_| stays);
         if let (Some(line), Some(last)) = (previous, last)
@@ -191,6 +236,7 @@ fn merged<'s>(steps: impl Iterator<Item = &'s Step>) -> Vec<Line> {
             && line.text.chars().count() + step.text.chars().count() + 2 <= LONGEST_LINE
         {
             line.text = format!("{}, {}", line.text, step.text);
+            line.changes |= changes;
             continue;
         }
         let before = last.filter(|last| step.preempts && last.thread != step.thread);
@@ -198,6 +244,7 @@ fn merged<'s>(steps: impl Iterator<Item = &'s Step>) -> Vec<Line> {
             thread: step.thread,
             text: sentence(step),
             is_said: step.name.is_none(),
+            changes,
             at: step.at.clone(),
             preempts: before.map(|before| before.thread),
         });
@@ -228,16 +275,19 @@ fn sentence(step: &Step) -> String {
 
 /// The beginning and the end, where even the story is too long.
 fn cut(mut lines: Vec<Line>) -> Vec<Line> {
+    const BEGINNING: usize = MOST / 3;
+    if height(&lines) <= MOST {
+        return lines;
+    }
     let mut left_out = 0;
-    while height(&lines) + 1 > MOST && lines.len() > 2 {
-        lines.remove(MOST / 3);
+    while height(&lines) >= MOST {
+        lines.remove(BEGINNING);
         left_out += 1;
     }
-    if left_out > 0
-        && let Some(next) = lines.get(MOST / 3).cloned()
-    {
-        let text = format!("… {left_out} more lines …");
-        lines.insert(MOST / 3, Line { text, is_said: true, at: String::new(), ..next });
-    }
+    let text = format!("… {left_out} lines are left out …");
+    let thread = lines[BEGINNING].thread;
+    let (is_said, changes, at) = (true, false, String::new());
+    let gap = Line { thread, text, is_said, changes, at, preempts: None };
+    lines.insert(BEGINNING, gap);
     lines
 }

@@ -25,7 +25,7 @@ pub fn page(title: &str, pictures: &[(String, Picture)]) -> String {
             [&picture.title, &picture.rule, &picture.replay].map(|text| svg::escaped(text));
         contents += &format!("<li><a href=\"#{id}\">{heading}</a> <span>{rule}</span></li>\n");
         sections += &format!(
-            "<section id=\"{id}\">\n<h2>{heading}</h2>\n<p>{rule}. Again: \
+            "<section id=\"{id}\">\n<h2>{heading}</h2>\n<p>Again: \
              <code>{replay}</code></p>\n{}</section>\n",
             svg::draw(picture)
         );

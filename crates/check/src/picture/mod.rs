@@ -20,6 +20,8 @@ pub struct Line {
     pub text: String,
     /// Words of the thread's own: a step of the protocol begins, or an outcome.
     pub is_said: bool,
+    /// Something is not what it was before.
+    pub changes: bool,
     /// Where in the source: file and line.
     pub at: String,
     /// The thread whose place this one takes, though it could have gone on.
@@ -70,7 +72,7 @@ impl Picture {
             1 => "1 preemption".into(),
             times => format!("{times} preemptions"),
         };
-        format!("{} of {} steps, {times}", self.lines.len(), self.steps)
+        format!("{} lines for {} steps, {times}", self.lines.len(), self.steps)
     }
 }
 
@@ -83,7 +85,27 @@ fn rule(said: &str) -> String {
         None => first,
     };
     let rest: Vec<_> = lines.collect();
-    if rest.is_empty() { first.into() } else { format!("{first} ({})", rest.join(", ")) }
+    let rest = if rest.is_empty() { String::new() } else { format!(" ({})", rest.join(", ")) };
+    counted(&format!("{first}{rest}"))
+}
+
+/// Equal items of a list told once: `[16 × 10]` for a page full of it.
+fn counted(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, (list, after))) =
+        rest.split_once('[').and_then(|(before, list)| Some((before, list.split_once(']')?)))
+    {
+        let items: Vec<&str> = list.split(", ").collect();
+        let runs = items.chunk_by(|a, b| a == b).map(|run| match run {
+            [one] => (*one).to_owned(),
+            [one, ..] => format!("{} × {one}", run.len()),
+            [] => String::new(),
+        });
+        out += &format!("{before}[{}]", runs.collect::<Vec<_>>().join(", "));
+        rest = after;
+    }
+    out + rest
 }
 
 #[cfg(test)]

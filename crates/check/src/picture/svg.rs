@@ -20,11 +20,13 @@ svg { font: 12px ui-monospace, 'DejaVu Sans Mono', monospace }
 .page { fill: #ffffff } text { fill: #1f2328 } .dim { fill: #818b98 } .title { font-weight: bold; font-size: 14px }
 .said { font-weight: bold; fill: #0550ae } .lane { fill: #f6f8fa } .name { fill: #ddf4ff }
 .switch { stroke: #bc4c00; fill: none; stroke-dasharray: 5 3 } .word { fill: #bc4c00 }
+.change { fill: #dafbe1 }
 .broken { fill: #ffebe9 } .rule { fill: #d1242f; font-weight: bold }
 @media (prefers-color-scheme: dark) {
 .page { fill: #0d1117 } text { fill: #e6edf3 } .dim { fill: #7d8590 }
 .said { fill: #79c0ff } .lane { fill: #161b22 } .name { fill: #10325c }
-.switch { stroke: #f0883e } .word { fill: #f0883e } .broken { fill: #3c1418 }
+.switch { stroke: #f0883e } .word { fill: #f0883e } .change { fill: #12361f }
+.broken { fill: #3c1418 }
 .rule { fill: #ff7b72 } }
 ";
 
@@ -98,6 +100,9 @@ impl Svg {
 
     fn step(&mut self, number: usize, line: &Line, right: usize, y: usize) {
         let (x, base) = (LEFT + line.thread * COLUMN + 8, y + ROW - 5);
+        if line.changes {
+            self.rect(x - 6, y + 1, COLUMN - 12, ROW - 2, "change");
+        }
         self.text(LEFT - 30, base, "dim", &number.to_string());
         let class = if line.is_said { "said" } else { "step" };
         self.text(x, base, class, &shortened(&line.text));
@@ -106,12 +111,8 @@ impl Svg {
 
     /// An arrow from one column to another.
     fn preemption(&mut self, from: usize, to: usize, y: usize) {
-        let start = LEFT + from * COLUMN + 14;
-        let (end, tip) = if from < to {
-            (LEFT + to * COLUMN, LEFT + to * COLUMN - 7)
-        } else {
-            (LEFT + (to + 1) * COLUMN - 8, LEFT + (to + 1) * COLUMN - 1)
-        };
+        let (start, end) = (LEFT + from * COLUMN + 14, LEFT + to * COLUMN + 6);
+        let tip = if from < to { end - 7 } else { end + 7 };
         let middle = y + ROW / 2;
         self.add(format_args!(
             "<path d=\"M {start} {y} V {middle} H {end} M {tip} {} L {end} {middle} L {tip} {}\" \

@@ -5,6 +5,7 @@ use super::{Line, Picture};
 const BOLD: &str = "\x1b[1m";
 const DIM: &str = "\x1b[2m";
 const RED: &str = "\x1b[1;31m";
+const GREEN: &str = "\x1b[32m";
 const YELLOW: &str = "\x1b[33m";
 
 /// Columns of the line numbers, and of the places in the source.
@@ -18,7 +19,7 @@ const WIDE: usize = 100;
 /// it again, which is to be copied whole.
 pub fn draw(picture: &Picture, width: usize, colour: bool) -> String {
     let threads = picture.threads.len();
-    let place = if width >= WIDE && threads <= 3 { PLACE } else { 0 };
+    let place = if width >= WIDE && threads <= 2 { PLACE } else { 0 };
     let room = width.saturating_sub(NUMBER + place + 2 * (threads - 1));
     let canvas = Canvas { threads, column: (room / threads).max(8), place, width, colour };
 
@@ -79,7 +80,11 @@ impl Canvas {
     fn step(&self, number: usize, line: &Line) -> String {
         let text = if line.is_said { format!("▸ {}", line.text) } else { line.text.clone() };
         let text = fit(&text, self.column);
-        let text = if line.is_said { self.paint(BOLD, &text) } else { text };
+        let text = match line.is_said {
+            true => self.paint(BOLD, &text),
+            false if line.changes => self.paint(GREEN, &text),
+            false => text,
+        };
         let empty = " ".repeat(self.column);
         let cells = (0..self.threads).map(|column| match column == line.thread {
             true => text.as_str(),

@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use super::world::World;
 use crate::folio::NO_MAPPING;
-use crate::folio::state::{Flag, Snapshot};
+use crate::folio::state::{MAX_REFERENCES, Snapshot};
 use crate::table::entry::Entry;
 use crate::units::PAGE_SIZE;
 use refolio_xarray as xarray;
@@ -84,21 +84,27 @@ pub fn slot(before: u64, after: u64) -> String {
     })
 }
 
-/// An entry of a table.
+/// An entry of a table, with its bits where they are what counts.
 pub fn entry(before: u64, after: u64) -> String {
-    let tell = |word| {
-        let entry = Entry::decode(word);
-        let kind = match entry {
+    let known = |word| Entry::decode(word).mapped().map(|mapped| (mapped.folio, mapped.page));
+    let is_migration = |word| matches!(Entry::decode(word), Entry::Migration(_));
+    let bits_count = before == after
+        || is_migration(before) == is_migration(after) && known(before) == known(after);
+    told(before, after, |word| {
+        let (kind, mapped) = match Entry::decode(word) {
             Entry::Empty => return "empty".into(),
-            Entry::Present(_) => "folio",
-            Entry::Migration(_) => "migration of",
+            Entry::Present(mapped) => ("present", mapped),
+            Entry::Migration(mapped) => ("migration", mapped),
         };
-        let Some(mapped) = entry.mapped() else { return String::new() };
-        let page = if mapped.page > 0 { format!("+{}", mapped.page) } else { String::new() };
-        let dirty = if mapped.dirty { ", dirty" } else { "" };
-        format!("{kind} {}{page}{dirty}", mapped.folio.0)
-    };
-    told(before, after, tell)
+        let mut text = format!("{kind} folio {}", mapped.folio.0);
+        let bits = [
+            (mapped.writable, ", writable"),
+            (mapped.accessed, ", accessed"),
+            (mapped.dirty, ", dirty"),
+        ];
+        text.extend(bits.iter().filter(|(set, _)| *set && bits_count).map(|(_, bit)| *bit));
+        text
+    })
 }
 
 /// A folio's word: the transition, by its name in `state.rs`; or all of the word, if it stayed.
@@ -111,6 +117,9 @@ pub fn word(before: Snapshot, after: Snapshot) -> String {
     let (set, cleared) = (news(before, after), news(after, before));
     let grown = before.version() != after.version();
     let (had, has) = (before.references(), after.references());
+    if had == 0 && has == MAX_REFERENCES {
+        return "put, of which there is none".into();
+    }
     let isolates = has == had + 1 && cleared == ["lru"];
     let verb = match (had, has) {
         _ if had == has => None,

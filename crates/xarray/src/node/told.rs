@@ -24,9 +24,15 @@ impl Arena {
             name(&slot.0, named, *show);
         }
         let named = || format!("node {first}..{}", first + (1 << (shift + BITS)));
-        name(&node.generation, named, |_, generation| match generation % 2 {
-            0 => "not in use".into(),
-            _ => format!("generation {generation}"),
+        name(&node.generation, named, |before, after| {
+            let word = match (before % 2, after % 2) {
+                (0, 1) => "comes into use",
+                (1, 0) => "goes out of use",
+                (_, 0) => "not in use",
+                _ if before == after => "in use",
+                _ => "other siblings",
+            };
+            word.into()
         });
     }
 }
