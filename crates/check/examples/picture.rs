@@ -7,62 +7,57 @@
 //! With a path behind it, PATH.svg and PATH.html are written, too.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
+use refolio_check::Form;
 use refolio_check::picture::{Picture, html, svg, text};
-use refolio_checked::Form;
-use refolio_checked::model::{self, Scene};
-use refolio_explore::Search;
+use refolio_check::scene::{self, Named};
+
+/// For each number of preemptions.
+const LIMIT: Duration = Duration::from_secs(20);
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [cell, broken, path @ ..] = &args[..] else {
-        eprintln!("usage: picture SCENE PROTECTION [PATH]");
-        return ExitCode::FAILURE;
+    let done = match &args[..] {
+        [scene, broken] => drawn(scene, broken, None),
+        [scene, broken, path] => drawn(scene, broken, Some(path)),
+        _ => Err("usage: picture SCENE PROTECTION [PATH]".into()),
     };
-    match drawn(cell, broken, path.first()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+    done.map_or_else(
+        |error| {
             eprintln!("{error}");
             ExitCode::FAILURE
-        }
-    }
+        },
+        |()| ExitCode::SUCCESS,
+    )
 }
 
-fn drawn(cell: &str, broken: &str, path: Option<&String>) -> Result<(), String> {
-    let mut all = model::ALL.iter();
-    let model = all.find(|model| model.name() == cell).ok_or(format!("no scene {cell}"))?;
-    let mut protections = model.protections.iter();
-    let (switch, _) = protections
-        .find(|(switch, _)| *switch == broken)
-        .ok_or_else(|| format!("{cell} has no protection {broken}: {:?}", model.protections))?;
-    let scene = cell.strip_prefix("scene_");
-    let names: Vec<&str> = scene.unwrap_or(cell).split('_').collect();
-    let threads = match names[..] {
-        [first, second] => vec![second, first],
-        ref all => all.to_vec(),
-    };
-    let scenes = model.scenes.iter().enumerate();
-    let (number, trace, schedule) = scenes
-        .filter_map(|(number, act)| found(*act, switch).map(|(trace, text)| (number, trace, text)))
-        .next()
-        .ok_or_else(|| format!("{cell} holds without {broken}"))?;
-    let title = format!("{}, broken: {broken}", names.join(" × "));
-    let picture = Picture::of(&trace, &title, &threads, format!("scene {number}: {schedule}"));
+fn drawn(name: &str, broken: &str, path: Option<&str>) -> Result<(), String> {
+    let scenes = scene::find(name);
+    // The switches are known by the names that the sources give them, which live as long as they.
+    let broken: &'static str = String::from(broken).leak();
+    let picture = scenes.iter().find_map(|scene| picture(scene, broken));
+    let picture = picture.ok_or(format!("no scene of {name:?} misses {broken}"))?;
     print!("{}", text::draw(&picture, 120, false));
-    if let Some(path) = path {
-        let write =
-            |file: String, text| std::fs::write(&file, text).map_err(|e| format!("{file}: {e}"));
-        write(format!("{path}.svg"), svg::draw(&picture))?;
-        let pictures = [(format!("{cell}-{broken}"), picture)];
-        write(format!("{path}.html"), html::page("Counterexamples", &pictures))?;
-    }
-    Ok(())
+    let Some(path) = path else { return Ok(()) };
+    let pages = [(format!("{name} {broken}"), picture.clone())];
+    let files = [
+        (format!("{path}.svg"), svg::draw(&picture)),
+        (format!("{path}.html"), html::page("Counterexamples", &pages)),
+    ];
+    let mut files = files.iter();
+    files.try_for_each(|(file, text)| {
+        std::fs::write(file, text).map_err(|error| format!("cannot write {file}: {error}"))
+    })
 }
 
 /// The violation with the fewest preemptions.
-fn found(act: fn(), broken: &'static str) -> Option<(refolio_explore::Trace, String)> {
-    let scene = Scene { act, form: Form::default(), broken: Some(broken) };
-    let bounds = (0..4).map(|bound| Search { preemptions: Some(bound), ..Search::default() });
-    let violation = bounds.into_iter().find_map(|how| scene.search(&how).violation)?;
-    Some((scene.replay(&violation.schedule), violation.schedule.to_string()))
+fn picture(scene: &Named, broken: &'static str) -> Option<Picture> {
+    let (verdict, _) = scene.fewest(Form::default(), Some(broken), 3, LIMIT)?;
+    let schedule = verdict.violation?.schedule;
+    let trace = scene.replay(Form::default(), Some(broken), &schedule);
+    let titles = scene::titles(scene);
+    let titles: Vec<&str> = titles.iter().map(String::as_str).collect();
+    let title = format!("{}, broken: {broken}", scene.name);
+    Some(Picture::of(&trace, &title, &titles, schedule.to_string()))
 }

@@ -112,13 +112,17 @@ impl Entry {
         (self.0.get() >> INFO_SHIFT & INFO_MASK) as u32
     }
 
-    /// The entry in a word of a trace; None for one that holds something else.
+    /// What is in a word, in the trace of a model; `tell` tells of an entry.
     #[cfg(refolio_explore)]
     #[doc(hidden)]
-    pub fn told(word: u64) -> Option<Self> {
+    pub fn told(word: u64, tell: impl Fn(Self) -> String) -> String {
         let kind = word & KIND_MASK;
-        let is_entry = kind == Kind::Item as u64 || kind == Kind::Value as u64;
-        if is_entry { Self::from_word(word) } else { None }
+        if kind == Kind::Sibling as u64 {
+            return format!("as in slot {} of its node", word >> PAYLOAD_SHIFT);
+        } else if kind == Kind::Node as u64 && word != 0 {
+            return "a node".into();
+        }
+        Self::from_word(word).map_or("empty".into(), tell)
     }
 
     /// The first index it covers, if it covers `index`.

@@ -20,10 +20,10 @@ pub fn page(title: &str, pictures: &[(String, Picture)]) -> String {
     let mut contents = String::new();
     let mut sections = String::new();
     for (name, picture) in pictures {
-        let id = svg::escaped(name);
-        let [heading, rule, replay] =
-            [&picture.title, &picture.rule, &picture.replay].map(|text| svg::escaped(text));
-        contents += &format!("<li><a href=\"#{id}\">{heading}</a> <span>{rule}</span></li>\n");
+        let id = name.replace(|letter: char| !letter.is_ascii_alphanumeric(), "-");
+        let [heading, verdict, replay] =
+            [&picture.title, &picture.verdict(), &picture.replay].map(|text| svg::escaped(text));
+        contents += &format!("<li><a href=\"#{id}\">{heading}</a> <span>{verdict}</span></li>\n");
         sections += &format!(
             "<section id=\"{id}\">\n<h2>{heading}</h2>\n<p>Again: \
              <code>{replay}</code></p>\n{}</section>\n",

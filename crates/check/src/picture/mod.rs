@@ -41,7 +41,7 @@ pub struct Picture {
     pub steps: usize,
     /// How often a thread was preempted in the whole execution.
     pub preemptions: u32,
-    /// The rule that is broken at the end.
+    /// The rule that is broken at the end; empty, if none is.
     pub rule: String,
     /// The command, or the schedule, that plays it again.
     pub replay: String,
@@ -60,8 +60,16 @@ impl Picture {
             lines: fold::lines(trace),
             steps: trace.events.len() - trace.alone,
             preemptions: trace.preemptions,
-            rule: trace.violation.as_deref().map_or("no rule is broken".into(), rule),
+            rule: trace.violation.as_deref().map(rule).unwrap_or_default(),
             replay,
+        }
+    }
+
+    /// What came of it, after a sign for it.
+    fn verdict(&self) -> String {
+        match self.rule.as_str() {
+            "" => "✓ no rule is broken".into(),
+            rule => format!("✗ {rule}"),
         }
     }
 

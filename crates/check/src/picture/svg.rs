@@ -17,7 +17,8 @@ const FITTING: usize = 46;
 
 const STYLE: &str = "\
 svg { font: 12px ui-monospace, 'DejaVu Sans Mono', monospace }
-.page { fill: #ffffff } text { fill: #1f2328 } .dim { fill: #818b98 } .title { font-weight: bold; font-size: 14px }
+.page { fill: #ffffff } text { fill: #1f2328 } .dim { fill: #818b98 }
+.title { font-weight: bold; font-size: 14px }
 .said { font-weight: bold; fill: #0550ae } .lane { fill: #f6f8fa } .name { fill: #ddf4ff }
 .switch { stroke: #bc4c00; fill: none; stroke-dasharray: 5 3 } .word { fill: #bc4c00 }
 .change { fill: #dafbe1 }
@@ -53,11 +54,15 @@ pub fn draw(picture: &Picture) -> String {
         svg.step(number + 1, line, right, y);
         y += ROW;
     }
-    let rule = broken(&format!("✗ {}", picture.rule), FITTING * threads);
+    let rule = broken(&picture.verdict(), FITTING * threads);
     let replay = broken(&format!("↻ {}", picture.replay), FITTING * threads);
     let rows = rule.len() + replay.len();
-    svg.rect(LEFT, foot + 8, threads * COLUMN - 8, ROW * rows + 10, "broken");
-    let classes = rule.iter().map(|text| ("rule", text));
+    let (box_class, class) = match picture.rule.as_str() {
+        "" => ("change", "title"),
+        _ => ("broken", "rule"),
+    };
+    svg.rect(LEFT, foot + 8, threads * COLUMN - 8, ROW * rows + 10, box_class);
+    let classes = rule.iter().map(|text| (class, text));
     let classes = classes.chain(replay.iter().map(|text| ("dim", text)));
     for (row, (class, text)) in classes.enumerate() {
         svg.text(LEFT + 8, foot + 8 + ROW * (row + 1), class, text);

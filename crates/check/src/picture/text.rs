@@ -41,9 +41,10 @@ pub fn draw(picture: &Picture, width: usize, colour: bool) -> String {
         line(canvas.step(number + 1, step));
     }
     line(canvas.rule('┴'));
-    for (at, part) in wrapped(&picture.rule, width.saturating_sub(2)).iter().enumerate() {
-        let sign = if at == 0 { "✗" } else { " " };
-        line(canvas.paint(RED, &format!("{sign} {part}")));
+    let colour = if picture.rule.is_empty() { GREEN } else { RED };
+    for (at, part) in wrapped(&picture.verdict(), width.saturating_sub(2)).iter().enumerate() {
+        let indent = if at == 0 { "" } else { "  " };
+        line(canvas.paint(colour, &format!("{indent}{part}")));
     }
     line(format!("↻ {}", picture.replay));
     out

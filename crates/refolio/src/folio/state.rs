@@ -34,6 +34,8 @@
 //! | `POISONED` | the write guard, under the folio lock | the bytes are not to be trusted, moved or written back |
 //! | `GUARDED` | the write guard, under the folio lock | the lock is in the embedder's hands, for as long as it likes |
 
+#[cfg(refolio_explore)]
+mod told;
 use std::hint::cold_path;
 
 use crate::sync::{Acquire, AtomicU64, Relaxed, Release, Retry, broken, call, fence, rule};
@@ -163,16 +165,6 @@ impl State {
     /// A free frame.
     pub fn free() -> Self {
         Self(AtomicU64::new(0))
-    }
-
-    /// Names the word in the trace of a model.
-    #[cfg(refolio_explore)]
-    pub fn christen(&self, folio: &str) {
-        crate::sync::name(
-            &self.0,
-            || folio.into(),
-            |before, after| crate::model::names::word(Snapshot(before), Snapshot(after)),
-        );
     }
 
     /// The word now. Acquire: what was done to the folio before the newest transition is seen by
@@ -472,9 +464,8 @@ impl State {
         })
     }
 
-    /// The word that a compare-exchange begins with. Relaxed: when it is stale the exchange fails,
-    /// and tells the newest. (The checker would try out each stale one; there we begin with an
-    /// exchange that fails.)
+    /// The word that a compare-exchange begins with. Relaxed: a stale one makes it fail, and tell the
+    /// newest. (Loom would try out each stale one; there we begin with an exchange that fails.)
     #[cfg(not(refolio_explore))]
     #[inline]
     fn first_look(&self) -> u64 {

@@ -29,17 +29,21 @@ pub fn meet_all<const N: usize>(world: &Arc<World>, acts: [Act; N]) {
 /// A world in the making.
 impl World {
     /// One more view of the file's pages from the first one on.
-    pub fn and_view(mut self, pages: u64, sharing: Sharing) -> Self {
+    pub fn and_view(self, pages: u64, sharing: Sharing) -> Self {
         let (mapping, first) = (self.mapping.clone(), PageIndex(0));
-        let backing = Backing::File { mapping, first, sharing, writable: true };
-        self.others.push(Arc::new(Table::new(pages, backing).unwrap()));
-        self
+        self.and_table(pages, Backing::File { mapping, first, sharing, writable: true })
     }
 
     /// Anonymous memory, in folios of 2^order where they fit.
-    pub fn and_memory(mut self, pages: u64, order: u32) -> Self {
-        let backing = Backing::Anonymous { order };
-        self.others.push(Arc::new(Table::new(pages, backing).unwrap()));
+    pub fn and_memory(self, pages: u64, order: u32) -> Self {
+        self.and_table(pages, Backing::Anonymous { order })
+    }
+
+    fn and_table(mut self, pages: u64, backing: Backing) -> Self {
+        let table = Table::new(pages, backing).unwrap();
+        #[cfg(refolio_explore)]
+        table.christen(&format!("view {}, ", self.others.len() + 1));
+        self.others.push(Arc::new(table));
         self
     }
 

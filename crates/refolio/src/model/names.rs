@@ -18,7 +18,7 @@ pub fn christen(world: &World) {
     core.nodes.iter().for_each(|node| node.christen());
     core.lrus.iter().zip(&core.nodes).for_each(|(lru, node)| lru.christen(node.id));
     world.mapping.christen();
-    world.table.christen();
+    world.table.christen("");
 }
 
 /// A value that was seen, or the change from one to another.
@@ -76,12 +76,11 @@ pub fn bytes(before: u64, after: u64) -> String {
 
 /// A slot of the file's tree.
 pub fn slot(before: u64, after: u64) -> String {
-    told(before, after, |word| match xarray::Entry::told(word) {
-        Some(entry) if entry.is_item() => format!("folio {}", entry.payload()),
-        Some(_) => "shadow".into(),
-        None if word == 0 => "empty".into(),
-        None => "a node".into(),
-    })
+    let tell = |entry: xarray::Entry| match entry.is_item() {
+        true => format!("folio {}", entry.payload()),
+        false => "shadow".into(),
+    };
+    told(before, after, |word| xarray::Entry::told(word, tell))
 }
 
 /// An entry of a table, with its bits where they are what counts.
@@ -97,6 +96,9 @@ pub fn entry(before: u64, after: u64) -> String {
             Entry::Migration(mapped) => ("migration", mapped),
         };
         let mut text = format!("{kind} folio {}", mapped.folio.0);
+        if mapped.page > 0 {
+            text += &format!(", page {}", mapped.page);
+        }
         let bits = [
             (mapped.writable, ", writable"),
             (mapped.accessed, ", accessed"),

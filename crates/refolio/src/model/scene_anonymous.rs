@@ -47,6 +47,8 @@ fn misses() {
 /// One page of anonymous memory, full of 1.
 fn anonymous(world: &World) -> Arc<Table> {
     let table = Arc::new(Table::new(1, Backing::Anonymous { order: 0 }).unwrap());
+    #[cfg(refolio_explore)]
+    table.christen("memory, ");
     fill(world, &table, 1);
     table
 }

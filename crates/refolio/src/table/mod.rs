@@ -74,14 +74,14 @@ impl Table {
         Some(Self { entries, backing, filling: Mutex::new(()) })
     }
 
-    /// Names the entries and the lock in the trace of a model.
+    /// Names the entries and the lock in the trace of a model; `view` comes before each name.
     #[cfg(refolio_explore)]
-    pub fn christen(&self) {
+    pub fn christen(&self, view: &str) {
         use crate::model::names;
         for (at, word) in self.entries.iter().enumerate() {
-            crate::sync::name(word, || format!("entry {at}"), names::entry);
+            crate::sync::name(word, || format!("{view}entry {at}"), names::entry);
         }
-        crate::sync::name(&self.filling, || "page table".into(), names::nothing);
+        crate::sync::name(&self.filling, || format!("{view}page table"), names::nothing);
     }
 
     pub fn pages(&self) -> u64 {
