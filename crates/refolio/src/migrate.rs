@@ -17,8 +17,8 @@
 //! wait for it, holding nothing. So a batch may hold many sources locked and cannot deadlock.
 
 use crate::core::{Core, FolioLock, Fresh, Obstacle, Why};
-use crate::folio::Folio;
 use crate::folio::state::{Flag, Freeze};
+use crate::folio::{Folio, Identity};
 use crate::mapping::Mapping;
 use crate::node::Node;
 use crate::sync::{Arc, broken, narrate};
@@ -26,7 +26,7 @@ use crate::table::{MigrationEntries, Table};
 use crate::trace::Step;
 use crate::units::{FrameNo, PageIndex, Vpn, folio_bytes};
 use crate::watch::Watch;
-use refolio_xarray::Entry;
+use refolio_xarray::{Entry, Locked as Slots};
 
 /// What is checked before the freeze, and where (linux-mm, August 2021). All four are safe, because
 /// whoever takes a folio out of its slot holds the folio lock (rule 4).
@@ -304,21 +304,32 @@ impl<'c> Move<'c> {
         let (folio, source) = (locked.source.folio(), locked.source.frame);
         let expected = unmapped.expected();
         if folio.state.load().references() != expected && !broken("copy-skips-count") {
-            if broken("undo-forgets-lock") {
-                std::mem::forget(unmapped.locked.source_lock);
-            } else if broken("undo-forgets-destination") {
-                std::mem::forget(unmapped.locked.destination.folio);
-            }
+            Self::give_up(unmapped);
             return Err(Stop::Again(self.core.obstacle(source, Why::References)));
         }
-        let len = folio_bytes(if broken("one-page-copied") { 0 } else { folio.order() });
         if !broken("copy-after-switch") {
-            self.core.frames.copy(source, locked.destination.folio.frame, len);
+            self.copy_bytes(locked);
         }
+        let len = folio_bytes(folio.order());
         self.tell(Step::Copy, "Move::copy", &unmapped, || {
             format!("references are {expected} as expected; copied {len} bytes")
         });
         Ok(Copied(unmapped))
+    }
+
+    fn copy_bytes(&self, locked: &Locked<'c>) {
+        let (from, to) = (locked.source.frame, locked.destination.folio.frame);
+        let order = if broken("one-page-copied") { 0 } else { locked.source.folio().order() };
+        self.core.frames.copy(from, to, folio_bytes(order));
+    }
+
+    /// Undoes steps 4 to 1.
+    fn give_up(unmapped: Unmapped<'c>) {
+        if broken("undo-forgets-lock") {
+            std::mem::forget(unmapped.locked.source_lock);
+        } else if broken("undo-forgets-destination") {
+            std::mem::forget(unmapped.locked.destination.folio);
+        }
     }
 
     /// Step 6: The point of no return: from one reader's step to the next, the page is the
@@ -343,9 +354,7 @@ impl<'c> Move<'c> {
             self.count(&unmapped, dirty);
         }
         if broken("copy-after-switch") {
-            let Locked { source, destination, .. } = &unmapped.locked;
-            let len = folio_bytes(source.folio().order());
-            self.core.frames.copy(source.frame, destination.folio.frame, len);
+            self.copy_bytes(&unmapped.locked);
         }
         self.tell(Step::Switch, "Move::switch", &unmapped, || {
             "froze the source, exchanged it for the destination, thawed it".into()
@@ -373,15 +382,9 @@ impl<'c> Move<'c> {
         if self.form != Form::FreezeOnly && slot != Some(u64::from(frame.0)) {
             return Err(Stop::Again(self.core.obstacle(frame, Why::SlotChanged)));
         }
-        let item = Entry::item(u64::from(destination.folio.frame.0));
-        let exchange = |slots: &mut refolio_xarray::Locked<'_>| {
-            if slots.store(identity.index.0, folio.order(), item).is_err() {
-                unreachable!("an entry is exchanged for one of its own order");
-            }
-        };
         let expected = unmapped.expected();
         if broken("slot-before-freeze") {
-            exchange(&mut slots);
+            self.exchange(&mut slots, unmapped, identity);
         }
         self.freeze(unmapped)?;
 
@@ -389,29 +392,32 @@ impl<'c> Move<'c> {
         let to = destination.folio.folio();
         to.set_identity(identity);
         to.inherit(folio);
-        to.state.get_more(pages + if broken("private-left-behind") { 0 } else { private });
-        if !broken("slot-after-thaw") {
-            exchange(&mut slots);
-        }
-        if broken("mark-left-behind") {
-            slots.clear_mark(identity.index.0, refolio_xarray::Mark::Dirty);
-        }
-        self.core.hints.set(identity, pages, destination.folio.frame);
-        if !broken("identity-left-behind") {
-            folio.clear_identity();
-        }
-        let left = expected - pages - private;
-        let more = u32::from(broken("thaw-one-too-many"));
-        let wake = folio.state.unfreeze(left + more - u32::from(broken("thaw-one-too-few")));
-        if broken("identity-left-behind") {
-            folio.clear_identity();
-        }
-        if broken("slot-after-thaw") {
-            exchange(&mut slots);
-        }
+        to.state.get_more(pages + private);
+        let wrong = i32::from(broken("thaw-one-too-many")) - i32::from(broken("thaw-one-too-few"));
+        let left = (expected - pages - private).wrapping_add_signed(wrong);
+        let thaw = || folio.state.unfreeze(left);
+        let early = broken("thaw-before-store").then(thaw);
+        self.exchange(&mut slots, unmapped, identity);
+        let early = early.or_else(|| broken("identity-left-behind").then(thaw));
+        folio.clear_identity();
+        let wake = early.unwrap_or_else(thaw);
         drop(slots);
         self.core.folios.wake(frame, wake);
         Ok(())
+    }
+
+    /// The slot names the destination from now on; its marks stay. Under the i_pages lock.
+    fn exchange(&self, slots: &mut Slots<'_>, unmapped: &Unmapped<'c>, identity: Identity) {
+        let Locked { source, destination, .. } = &unmapped.locked;
+        let (folio, to) = (source.folio(), destination.folio.frame);
+        if broken("mark-left-behind") {
+            slots.erase(identity.index.0);
+        }
+        let item = Entry::item(u64::from(to.0));
+        if slots.store(identity.index.0, folio.order(), item).is_err() {
+            unreachable!("an entry is exchanged for one of its own order");
+        }
+        self.core.hints.set(identity, folio.pages(), to);
     }
 
     fn check_references(&self, unmapped: &Unmapped<'c>) -> Attempt<()> {

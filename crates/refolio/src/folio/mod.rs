@@ -170,7 +170,9 @@ impl Folio {
 
     /// What moves with the bytes besides them, from the frozen `source`.
     pub fn inherit(&self, source: &Folio) {
-        self.private.store(source.private.load(Relaxed), Relaxed);
+        if !broken("private-left-behind") {
+            self.private.store(source.private.load(Relaxed), Relaxed);
+        }
         self.state.inherit(&source.state);
     }
 }

@@ -13,7 +13,7 @@ pub const MODEL: Model = Model {
     protections: &[
         ("lock-relaxed", "references of page"),
         ("unlock-relaxed", "references of page"),
-        ("fault-skips-look", "left: Present"),
+        ("fault-skips-look", "an entry is filled that was empty"),
         ("entry-without-reference", "references of page"),
     ],
     scenes: &[through_one_entry, through_two_views],

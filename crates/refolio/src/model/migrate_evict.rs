@@ -6,12 +6,12 @@ use super::world::{World, first, full, meet};
 pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(4),
-    outcomes: &["moved", "evicted", "not evicted", "again: isolated", "gone"],
+    outcomes: &["again: isolated", "again: locked", "evicted", "gone", "moved", "not evicted"],
     protections: &[
         ("isolation-shared", "on the lists"),
         ("migrate-skips-recheck", "another page was moved"),
     ],
-    scenes: &[meeting],
+    scenes: &[meeting, reused],
 };
 
 #[cfg(refolio_loom)]

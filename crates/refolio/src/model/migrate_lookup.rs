@@ -15,6 +15,7 @@ pub const MODEL: Model = Model {
         ("copy-after-switch", "Causality"),
         ("slot-before-freeze", "is another one"),
         ("identity-left-behind", "a page moved while it was pinned"),
+        ("thaw-before-store", "a page moved while it was pinned"),
         ("thaw-one-too-many", "free and used frames"),
         ("thaw-one-too-few", "put twice"),
     ],

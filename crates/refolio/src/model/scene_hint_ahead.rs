@@ -12,7 +12,7 @@ pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(2),
     outcomes: &["by its hint", "moved", "not by its hint", "not read", "read", "read again"],
-    protections: &[("hint-believed", "a strange page")],
+    protections: &[],
     scenes: &[read, pinned],
 };
 

@@ -19,7 +19,7 @@ pub const MODEL: Model = Model {
         "touched",
     ],
     protections: &[
-        ("anonymous-skips-look", "left: Present"),
+        ("anonymous-skips-look", "an entry is filled that was empty"),
         ("zap-passes-migration", "an entry of a view that has ended"),
         ("zap-skips-lock", "only its migrator may change"),
         ("restored-clean", "written"),

@@ -24,7 +24,7 @@ pub const MODEL: Model = Model {
     ],
     protections: &[
         ("private-not-counted", "references of page"),
-        ("private-left-behind", "references of page"),
+        ("private-left-behind", "left: Some(0)"),
         ("truncate-forgets-private", "on the lists"),
         ("freeze-without-count", "references of page"),
     ],

@@ -30,6 +30,9 @@ impl Model {
     }
 }
 
+#[cfg(all(test, refolio_loom))]
+pub use under_loom::survives_without;
+
 #[cfg(refolio_loom)]
 mod under_loom {
     use std::collections::BTreeSet;
@@ -96,6 +99,7 @@ mod under_loom {
     }
 
     /// Searches a cell without a protection that it does not list, and finds nothing wrong.
+    #[cfg(test)]
     pub fn survives_without(cell: &str, switch: &str) {
         let (complete, said) = search_without(cell, switch);
         assert!(complete, "{cell} misses {switch}:\n{said}");
@@ -116,6 +120,3 @@ mod under_loom {
         (child.status.success(), said)
     }
 }
-
-#[cfg(refolio_loom)]
-pub use under_loom::survives_without;

@@ -35,6 +35,7 @@ pub struct Variant {
     pub rule: &'static str,
     /// The same in the kernel's history: commits, CVEs; empty where there is none.
     pub history: &'static str,
+    /// Whether a model notices.
     pub verdict: Verdict,
 }
 

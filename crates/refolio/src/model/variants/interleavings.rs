@@ -27,11 +27,10 @@ pub const CACHE: &[Variant] = &[
         "migrate_lookup",
         "The slot changes only while the source is frozen.",
     ),
-    survives(
-        "slot-after-thaw",
+    caught(
+        "thaw-before-store",
         "migrate_lookup",
         "The source is thawed only when the slot names the destination.",
-        "its identity is gone by then: whoever finds the source still looks again",
     ),
     caught(
         "identity-left-behind",
