@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use refolio::{Form, MAX_ORDER, Mode};
 
 use crate::cmd::lab::args::Lab;
+use crate::cmd::check::args::Check;
 use crate::size;
 
 const EXIT_CODES: &str = "\
@@ -35,6 +36,24 @@ Examples:
   refolio lab --drill panic                  what a panic looks like, before there is one
   refolio lab build --source linux-source-6.1 --patch lab/forms/early-check.patch --out /var/tmp/k
   refolio lab --kernel /var/tmp/k/bzImage    a kernel with that patch";
+
+const CHECK_CODES: &str = "\
+Exit codes:
+    0  no rule is broken, or those that were to be
+    1  the code that ships breaks a rule, or a protection was taken away and nothing missed it
+    2  wrong usage
+  130  stopped by Ctrl-C or SIGTERM";
+
+const CHECK_AFTER: &str = "\
+Examples:
+  refolio check                              the four forms and their neighbours, in a minute
+  refolio check --scene migrate_truncate --budget 0
+                                             one meeting, all of it
+  refolio check --break truncate-skips-lock --svg counterexample.svg
+                                             a protection less, and the execution that misses it
+  refolio check --break all                  all protections, one after the other
+  refolio check --scene migrate_pin/2 --replay 0x12.1x3 --html page.html
+                                             one execution again, as a picture";
 
 const EXPLAIN_AFTER: &str = "\
 Examples:
@@ -107,6 +126,16 @@ pub enum Verb {
     #[command(args_conflicts_with_subcommands = true)]
     #[command(after_help = EXIT_CODES, after_long_help = format!("{LAB_AFTER}\n\n{EXIT_CODES}"))]
     Lab(Box<Lab>),
+    /// Search the interleavings of the protocol: the four forms, and what breaks them.
+    ///
+    /// The code that ships runs under a model checker: two or three threads at a time meet in a tiny
+    /// cache, in every order that makes a difference, in each of the four forms of the check before
+    /// the freeze. Then each form runs without one of the things it relies on.
+    ///
+    /// With --break a protection is taken away, and the execution that misses it is shown, with the
+    /// fewest preemptions that it takes.
+    #[command(after_help = CHECK_CODES, after_long_help = format!("{CHECK_AFTER}\n\n{CHECK_CODES}"))]
+    Check(Check),
 }
 
 /// Options of `refolio migrate`.

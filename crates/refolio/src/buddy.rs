@@ -9,6 +9,7 @@
 //! processor's cache. They are doubly linked through flat arrays, 9 bytes a frame; an array of
 //! zeros is an empty allocator, so what was never free costs no memory.
 
+use crate::sync::rule;
 use crate::units::{FrameNo, MAX_ORDER, pages};
 
 /// The free frames of a node by order.
@@ -19,6 +20,7 @@ use crate::units::{FrameNo, MAX_ORDER, pages};
 ///   exactly if it has any.
 /// - Free blocks do not overlap, and no two free blocks of one order below the largest are
 ///   buddies.
+#[derive(Hash)]
 pub(crate) struct Buddy {
     first: u32,
     tags: Vec<u8>,
@@ -29,7 +31,7 @@ pub(crate) struct Buddy {
 }
 
 /// The neighbours in the list, as index + 1; 0 is the end.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Hash)]
 struct Links {
     next: u32,
     prev: u32,
@@ -90,7 +92,7 @@ impl Buddy {
             frame.0.is_multiple_of(pages(order)),
             "{frame:?} is not aligned to order {order}"
         );
-        debug_assert!(!self.is_free(block), "{frame:?} is freed twice");
+        rule(!self.is_free(block), "a frame is freed twice");
         self.free_frames += pages(order);
         while order < MAX_ORDER
             && let Some(buddy) = self.free_buddy(block, order)
@@ -156,7 +158,7 @@ impl Buddy {
     }
 }
 
-#[cfg(all(test, not(refolio_loom)))]
+#[cfg(all(test, not(refolio_model)))]
 mod tests {
     use super::*;
 

@@ -13,7 +13,7 @@ use crate::lru::Lru;
 use crate::node::Node;
 use crate::registry::Mappings;
 use crate::shadow::Shadows;
-use crate::sync::{Arc, Relaxed, plain};
+use crate::sync::{Arc, Relaxed, plain, unwatched};
 use crate::table::Tables;
 use crate::units::{NodeId, PAGE_SIZE};
 
@@ -181,7 +181,7 @@ impl CacheBuilder {
 
 /// The rooms of a cache with these nodes, without a housekeeper.
 pub(crate) fn assemble(nodes: &[NodeOptions], name_holders: bool) -> Result<Core> {
-    static CACHES: plain::AtomicU32 = plain::AtomicU32::new(1);
+    static CACHES: unwatched::AtomicU32 = unwatched::AtomicU32::new(1);
     let mut runs = Vec::new();
     for node in nodes {
         let frames = u32::try_from(node.len_bytes / PAGE_SIZE as u64).map_err(|_| {
@@ -206,7 +206,7 @@ pub(crate) fn assemble(nodes: &[NodeOptions], name_holders: bool) -> Result<Core
         id: CACHES.fetch_add(1, Relaxed),
         frames,
         // Under the checker, the meetings that are about hints have some.
-        hints: Hints::new(if cfg!(refolio_loom) { 0 } else { end }).ok_or_else(no_room)?,
+        hints: Hints::new(if cfg!(refolio_model) { 0 } else { end }).ok_or_else(no_room)?,
         folios: Folios::new(end).ok_or_else(no_room)?,
         shadows: Shadows::new(list.iter().map(|node| node.frames as usize).sum()),
         nodes: list,

@@ -21,9 +21,6 @@ use crate::units::{MAX_ORDER, NodeId};
 use crate::view::View;
 use crate::writeback::{self, Patience};
 
-#[cfg(refolio_loom)]
-pub(crate) use crate::builder::assemble;
-
 /// What all handles of a cache share.
 #[derive(Debug)]
 pub(crate) struct Inner {

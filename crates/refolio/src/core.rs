@@ -18,7 +18,7 @@ use std::fmt;
 use std::time::Instant;
 
 use crate::error::{Error, Result};
-use crate::folio::state::{Flag, Put, Snapshot};
+use crate::folio::state::{Flag, Get, Put, Snapshot};
 use crate::folio::{Folio, Folios};
 use crate::frame::Frames;
 use crate::hint::Hints;
@@ -28,7 +28,7 @@ use crate::mapping::{Lookup, Mapping};
 use crate::node::{Counter, Node};
 use crate::registry::Mappings;
 use crate::shadow::Shadows;
-use crate::sync::{self, Arc, Condvar, Mutex, broken, plain};
+use crate::sync::{self, Arc, Condvar, Mutex, Retry, broken, call, plain, rule};
 use crate::table::{Table, Tables};
 use crate::units::{FrameNo, NodeId, PageIndex};
 
@@ -47,7 +47,7 @@ pub(crate) struct Events {
 }
 
 /// What the housekeeper is asked to do.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy, Hash)]
 pub(crate) struct Wanted {
     pub stop: bool,
     pub reclaim: bool,
@@ -101,7 +101,8 @@ impl fmt::Debug for Core {
 pub(crate) struct Obstacle {
     pub frame: FrameNo,
     pub why: Why,
-    seen: Snapshot,
+    /// The version of the folio's word at that moment.
+    seen: u32,
 }
 
 /// What stands in the way of a change to a folio.
@@ -169,6 +170,7 @@ impl Core {
     #[inline]
     pub fn put_many(&self, frame: FrameNo, count: u32) {
         match self.folio(frame).state.put_many(count) {
+            Put::Others { .. } if broken("put-forgets-to-wake") => {}
             Put::Others { wake } => self.folios.wake(frame, crate::folio::state::Wake(wake)),
             Put::Last => self.free(frame),
         }
@@ -179,14 +181,15 @@ impl Core {
     #[cold]
     pub fn free(&self, frame: FrameNo) {
         let folio = self.folio(frame);
-        debug_assert!(folio.identity().is_none(), "a folio is freed after it left its file");
+        rule(folio.identity().is_none(), "a folio is freed after it left its file");
         self.lru_of(frame).remove_freed(&self.folios, frame);
         let node = self.node_of(frame);
         let state = folio.state.load();
         if state.has(Flag::ANON) {
             node.counters.nr_anon_pages.sub(folio.pages());
         }
-        self.folios.wake(frame, crate::folio::state::Wake(state.has(Flag::WAITERS)));
+        let waiters = state.has(Flag::WAITERS) && !broken("free-forgets-to-wake");
+        self.folios.wake(frame, crate::folio::state::Wake(waiters));
         node.free(frame, folio.order());
     }
 
@@ -209,7 +212,7 @@ impl Core {
 
     /// The obstacle that `frame` is, if it is one still.
     pub fn obstacle(&self, frame: FrameNo, why: Why) -> Obstacle {
-        Obstacle { frame, why, seen: self.folio(frame).state.load() }
+        Obstacle { frame, why, seen: self.folio(frame).state.version() }
     }
 
     /// The obstacle that the folio in a slot is whose references are used up.
@@ -220,12 +223,13 @@ impl Core {
 
     /// Page `index` of a file, with a reference; None when it is not cached.
     pub fn lookup(&self, mapping: &Mapping, index: PageIndex) -> Found<'_> {
+        let retry = Retry::new();
         loop {
             return match mapping.lookup(&self.folios, index) {
                 Lookup::Folio(frame, base) => Found::Folio(FolioRef { core: self, frame }, base),
                 Lookup::Stale(frame) => {
                     self.put(frame);
-                    sync::spin();
+                    retry.again();
                     continue;
                 }
                 Lookup::Frozen(frame) => Found::Blocked(self.obstacle(frame, Why::Frozen)),
@@ -248,7 +252,7 @@ impl Core {
         let guarded = |now: Snapshot| guards > 0 && now.has(Flag::GUARDED);
         let blocked = |now: Snapshot| {
             !guarded(now)
-                && now.version() == seen.version()
+                && (now.version() == seen || broken("wait-ignores-version"))
                 && match why {
                     Why::Locked => now.has(Flag::LOCKED),
                     Why::Writeback => now.has(Flag::WRITEBACK),
@@ -271,14 +275,26 @@ impl Core {
             }
             sync::spin();
         }
-        if broken("waiter-holds-reference") {
-            let _reference = state.try_get();
-        }
-        let gone = self.folios.wait(frame, deadline, blocked);
-        if guarded(state.load()) {
+        let holds = broken("waiter-holds-reference") && state.try_get() == Get::Got;
+        let _reference = holds.then(|| FolioRef { core: self, frame });
+        let (gone, guarded) = call(|| {
+            let gone = self.folios.wait(frame, deadline, blocked);
+            (gone, guarded(state.load()))
+        });
+        if guarded {
             return Err(Error::GuardHeld { holders: holder::own(None) });
         }
         Ok(gone)
+    }
+
+    /// Sleeps until the obstacle is gone; the loop that `retry` stands for then begins again.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    pub fn wait_anew(&self, obstacle: Obstacle, retry: &Retry) -> Result<()> {
+        self.wait(obstacle, None)?;
+        retry.anew();
+        Ok(())
     }
 
     /// References may be pins, whose holder may wait for ours. References of calls that run right
@@ -321,10 +337,10 @@ impl Core {
 }
 
 /// Looks at an obstacle before it is worth sleeping on: a switch takes tens of nanoseconds.
-const SPINS: u32 = if cfg!(refolio_loom) { 0 } else { 100 };
+const SPINS: u32 = if cfg!(refolio_model) { 0 } else { 100 };
 
 /// How often a thread that may not wait lets the others go first.
-const YIELDS: u32 = if cfg!(refolio_loom) { 0 } else { 200 };
+const YIELDS: u32 = if cfg!(refolio_model) { 0 } else { 200 };
 
 /// What a lookup found.
 #[must_use]
@@ -356,6 +372,7 @@ impl<'c> FolioRef<'c> {
         if self.folio().state.try_lock() {
             return Ok(FolioLock { core: self.core, frame: self.frame });
         }
+        sync::narrate(|| format!("lock of folio {} fails", self.frame.0));
         Err(self.core.obstacle(self.frame, Why::Locked))
     }
 }
@@ -377,7 +394,9 @@ pub(crate) struct FolioLock<'c> {
 impl Drop for FolioLock<'_> {
     fn drop(&mut self) {
         let wake = self.core.folio(self.frame).state.unlock();
-        self.core.folios.wake(self.frame, wake);
+        if !broken("unlock-forgets-to-wake") {
+            self.core.folios.wake(self.frame, wake);
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::io;
 use crate::sync::Relaxed;
 use crate::sync::plain::{self, AtomicU64, Mutex, MutexGuard};
 
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 struct Last {
     /// Errors so far.
     count: u64,

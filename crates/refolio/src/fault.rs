@@ -15,12 +15,12 @@
 
 use std::io;
 
-use crate::core::{Core, FolioRef, Found, Fresh, Why};
+use crate::core::{Core, FolioLock, FolioRef, Found, Fresh, Why};
 use crate::error::{Error, Result};
 use crate::folio::state::{Flag, Get};
 use crate::mapping::Mapping;
 use crate::reclaim;
-use crate::sync::{Arc, broken, reached};
+use crate::sync::{Arc, Retry, broken, reached};
 use crate::table::entry::{Entry, Mapped};
 use crate::table::{Backing, Sharing, Table};
 use crate::units::{FrameNo, MAX_ORDER, PageIndex, Vpn, folio_bytes, pages};
@@ -51,7 +51,8 @@ pub(crate) fn cached<'c>(
 ) -> Option<FolioRef<'c>> {
     let frame = core.hints.get(mapping.id, index)?;
     let folio = core.folio(frame);
-    let state = folio.state.try_get_readable(|| folio.is(mapping.id, index))?;
+    let is_it = || folio.is(mapping.id, index) || broken("hint-believed");
+    let state = folio.state.try_get_readable(is_it)?;
     folio.state.mark_referenced(state);
     reached("by its hint");
     Some(FolioRef { core, frame })
@@ -65,6 +66,7 @@ fn get_page<'c>(
     index: PageIndex,
 ) -> Result<(FolioRef<'c>, PageIndex)> {
     loop {
+        let retry = Retry::new();
         match core.lookup(mapping, index) {
             Found::Folio(folio, base) => {
                 let state = folio.folio().state.load();
@@ -78,9 +80,9 @@ fn get_page<'c>(
                 // Somebody fills it. (If that fails, the folio is gone from its slot.)
                 let obstacle = core.obstacle(folio.frame, Why::Locked);
                 drop(folio);
-                core.wait(obstacle, None)?;
+                core.wait_anew(obstacle, &retry)?;
             }
-            Found::Blocked(obstacle) => drop(core.wait(obstacle, None)?),
+            Found::Blocked(obstacle) => core.wait_anew(obstacle, &retry)?,
             Found::Saturated => return Err(Error::TooManyReferences),
             Found::Miss => {
                 if let Some(filled) = fill(core, mapping, index)? {
@@ -252,7 +254,9 @@ pub(crate) fn entry<'c>(
     at: Vpn,
     write: bool,
 ) -> Result<(FolioRef<'c>, Mapped)> {
+    let retry = Retry::new();
     loop {
+        retry.anew();
         match table.load(at) {
             Entry::Present(mapped) if !write || mapped.writable => {
                 match use_entry(core, table, at, mapped)? {
@@ -352,7 +356,7 @@ fn map_anonymous(core: &Core, table: &Arc<Table>, at: Vpn, order: u32) -> Result
         let frame = fresh.folio.frame;
         core.frames.zero(frame, 0, folio_bytes(order));
         let filling = table.lock();
-        if !run.clone().all(empty) {
+        if !run.clone().all(empty) && !broken("anonymous-skips-look") {
             if order == 0 {
                 return Ok(());
             }
@@ -396,27 +400,28 @@ fn map_file(
     writable: bool,
 ) -> Result<()> {
     loop {
+        let retry = Retry::new();
         let (folio, base) = page(core, mapping, index)?;
         let lock = match folio.try_lock() {
             Ok(lock) => lock,
             Err(obstacle) => {
                 drop(folio);
-                core.wait(obstacle, None)?;
+                core.wait_anew(obstacle, &retry)?;
                 continue;
             }
         };
         // Whoever got the lock looks first whether the folio still is the page (rule 4).
         let len_pages = PageIndex::count(mapping.len());
-        if index.0 >= len_pages {
+        if index.0 >= len_pages && !broken("fault-skips-length") {
             return Err(Error::OutOfRange { index, pages: len_pages });
         }
         if !folio.folio().is(mapping.id, base) && !broken("fault-skips-recheck") {
             continue;
         }
         let filling = table.lock();
-        if table.load(at) == Entry::Empty {
+        if table.load(at) == Entry::Empty || broken("fault-skips-look") {
             let page = (index.0 - base.0) as u32;
-            folio.folio().state.get_more(1);
+            folio.folio().state.get_more(u32::from(!broken("entry-without-reference")));
             let first = Vpn(at.0.wrapping_sub(u64::from(page)));
             core.tables.mapped(&core.folios, folio.frame, table, first, 1);
             table.fill(at, new_entry(folio.frame, page, writable));
@@ -442,6 +447,7 @@ fn copy_on_write(core: &Core, table: &Arc<Table>, at: Vpn, mapped: Mapped) -> Re
     // Two folio locks: the source, and a folio that nobody else can see.
     let lock = match source.try_lock() {
         Ok(lock) => lock,
+        Err(_) if broken("copy-skips-lock") => FolioLock { core, frame: source.frame },
         Err(obstacle) => {
             drop((source, fresh));
             core.wait(obstacle, None)?;
@@ -456,7 +462,9 @@ fn copy_on_write(core: &Core, table: &Arc<Table>, at: Vpn, mapped: Mapped) -> Re
     let own = Entry::Present(new_entry(copy, 0, true));
     if core.tables.replace(&core.folios, table, at, mapped, own) {
         core.tables.mapped(&core.folios, copy, table, at, 1);
-        core.put(mapped.folio);
+        if !broken("copy-keeps-reference") {
+            core.put(mapped.folio);
+        }
         drop(lock);
         drop(show(core, fresh));
     } else {

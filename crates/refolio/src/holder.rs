@@ -13,7 +13,7 @@ use std::marker::PhantomData;
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::sync::plain::{AtomicU32, AtomicU64, Mutex, MutexGuard, lock};
+use crate::sync::unwatched::{AtomicU32, AtomicU64, Mutex, MutexGuard, lock};
 use crate::sync::{Acquire, Relaxed, Release, thread_local};
 use crate::units::FrameNo;
 
@@ -97,7 +97,7 @@ const UNUSED: u64 = 0;
 #[derive(Debug, Default)]
 struct Record {
     key: AtomicU64,
-    /// Milliseconds of the coarse clock.
+    /// Nanoseconds of the coarse clock.
     since: AtomicU64,
     /// Index in `LOCATIONS`, times two; plus one for a write guard.
     how: AtomicU32,
@@ -114,11 +114,22 @@ static TABLES: Mutex<Vec<&'static Table>> = Mutex::new(Vec::new());
 static SPARE: Mutex<Vec<&'static Table>> = Mutex::new(Vec::new());
 static LOCATIONS: Mutex<Vec<&'static Location<'static>>> = Mutex::new(Vec::new());
 
-/// What a thread knows of itself.
-struct Mine {
-    table: &'static Table,
+/// How many pages a thread holds.
+struct Counts {
     pins: Cell<u32>,
     guards: Cell<u32>,
+}
+
+impl Counts {
+    #[inline]
+    fn of(&self, guard: bool) -> &Cell<u32> {
+        if guard { &self.guards } else { &self.pins }
+    }
+}
+
+/// What a thread writes down of itself.
+struct Mine {
+    table: &'static Table,
     /// The place recorded last, and its number: most threads pin at one place again and again.
     place: Cell<Option<(&'static Location<'static>, u32)>>,
 }
@@ -135,12 +146,7 @@ impl Mine {
             Some(name) => format!("'{name}'"),
             None => format!("{:?}", thread.id()),
         };
-        Self { table, pins: Cell::new(0), guards: Cell::new(0), place: Cell::new(None) }
-    }
-
-    #[inline]
-    fn count(&self, guard: bool) -> &Cell<u32> {
-        if guard { &self.guards } else { &self.pins }
+        Self { table, place: Cell::new(None) }
     }
 
     /// Writes a hold down, if there is room.
@@ -154,7 +160,7 @@ impl Mine {
         // Relaxed: nobody but this thread takes or frees a record of its table.
         let free = self.table.records.iter().find(|r| r.key.load(Relaxed) == UNUSED)?;
         free.how.store(self.number(location) * 2 + u32::from(guard), Relaxed);
-        free.since.store(now_ms(), Relaxed);
+        free.since.store(now().as_nanos() as u64, Relaxed);
         // Release: whoever sees the key sees place and time.
         free.key.store(held.key(), Release);
         Some(free)
@@ -185,9 +191,15 @@ impl Drop for Mine {
 
 thread_local!(static MINE: Mine = Mine::new());
 
-fn now_ms() -> u64 {
+// Apart, and without anything to set up or to drop: every pin counts itself.
+thread_local! {
+    static COUNTS: Counts = const { Counts { pins: Cell::new(0), guards: Cell::new(0) } };
+}
+
+/// Time since some moment, to within a few milliseconds.
+fn now() -> Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
-    now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }
 
 /// A hold on the books of its thread: a pin, or the hold of a write guard. Dropping it gives it up.
@@ -203,11 +215,9 @@ impl<const GUARD: bool> Hold<GUARD> {
     /// Counts a hold of this thread, and writes down its place when `by_name`.
     #[inline]
     pub fn new(held: Held, by_name: bool, location: &'static Location<'static>) -> Self {
-        let record = MINE.with(|mine| {
-            let count = mine.count(GUARD);
-            count.set(count.get() + 1);
-            if by_name { mine.record(GUARD, held, location) } else { None }
-        });
+        COUNTS.with(|counts| counts.of(GUARD).set(counts.of(GUARD).get() + 1));
+        let record =
+            if by_name { MINE.with(|mine| mine.record(GUARD, held, location)) } else { None };
         Self { record, _stays: PhantomData }
     }
 }
@@ -220,16 +230,13 @@ impl<const GUARD: bool> Drop for Hold<GUARD> {
             // began gone.
             record.key.store(UNUSED, Relaxed);
         }
-        MINE.with(|mine| {
-            let count = mine.count(GUARD);
-            count.set(count.get() - 1);
-        });
+        COUNTS.with(|counts| counts.of(GUARD).set(counts.of(GUARD).get() - 1));
     }
 }
 
 /// Pages this thread holds: (pins, write guards).
 pub(crate) fn mine() -> (u32, u32) {
-    MINE.with(|mine| (mine.pins.get(), mine.guards.get()))
+    COUNTS.with(|counts| (counts.pins.get(), counts.guards.get()))
 }
 
 /// This thread's own holds: of one page, or of any.
@@ -268,11 +275,11 @@ fn found_in(table: &Table, wanted: impl Fn(u64) -> bool) -> Vec<Holder> {
             continue;
         }
         let how = record.how.load(Relaxed);
-        let since = Duration::from_millis(record.since.load(Relaxed));
+        let since = Duration::from_nanos(record.since.load(Relaxed));
         found.push(Holder {
             kind: if how % 2 == 1 { HolderKind::WriteGuard } else { HolderKind::Pin },
             location: lock(&LOCATIONS).get(how as usize / 2).copied(),
-            held_for: Some(Duration::from_millis(now_ms()).saturating_sub(since)),
+            held_for: Some(now().saturating_sub(since)),
             thread: Some(lock(&table.thread).clone()),
         });
     }

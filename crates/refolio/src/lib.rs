@@ -52,11 +52,11 @@ mod view;
 #[doc = include_str!("../protocol.md")]
 pub mod protocol {}
 
-#[cfg(any(test, feature = "testing"))]
+#[cfg(all(any(test, feature = "testing"), not(refolio_explore)))]
 pub mod testing;
 
-#[cfg(all(test, refolio_loom))]
-mod model;
+#[cfg(refolio_model)]
+pub mod model;
 
 pub use builder::{CacheBuilder, NodeOptions, OpenOptions};
 pub use cache::Cache;

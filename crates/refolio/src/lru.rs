@@ -12,26 +12,26 @@
 use crate::folio::state::Flag;
 use crate::folio::{Folio, Folios};
 use crate::frame::vec_with_room;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, rule};
 use crate::units::{FrameNo, pages};
 
 /// End of a list.
 const NONE: u32 = u32::MAX;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum List {
     Inactive = 0,
     Active = 1,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 struct Link {
     prev: u32,
     next: u32,
     list: List,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 struct Ends {
     head: u32,
     tail: u32,
@@ -39,7 +39,7 @@ struct Ends {
     pages: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 struct Lists {
     ends: [Ends; 2],
     /// By frame of the node.
@@ -62,16 +62,23 @@ impl Lru {
         Some(Self { first, lists: Mutex::new(Lists { ends: [ends; 2], links }) })
     }
 
+    /// Names the lock in the trace of a model.
+    #[cfg(refolio_explore)]
+    pub fn christen(&self, node: crate::units::NodeId) {
+        let named = || format!("lru of {node}");
+        crate::sync::name(&self.lists, named, crate::model::names::nothing);
+    }
+
     /// Puts a folio at the head of its list. The caller holds it, and nobody else put it there.
     #[doc(alias = "folio_add_lru")]
     pub fn add(&self, folios: &Folios, frame: FrameNo) {
         let folio = folios.get(frame);
         let mut lists = self.lists.lock();
-        let active = folio.state.load().has(Flag::ACTIVE);
+        let active = folio.state.has(Flag::ACTIVE);
         let list = if active { List::Active } else { List::Inactive };
         lists.push(frame.0 - self.first.0, list, folio.pages());
         let was = folio.state.set(Flag::ON_LRU);
-        debug_assert!(!was, "on one list only");
+        rule(!was, "on one list only");
     }
 
     /// Takes a folio off its list, with a reference; false when it is not on one (somebody else has

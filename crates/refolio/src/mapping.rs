@@ -21,7 +21,7 @@ use crate::folio::{Folios, Identity};
 use crate::node::Counter;
 use crate::store::Store;
 use crate::sync::plain::{self, AtomicU32};
-use crate::sync::{Acquire, Arc, AtomicU64, Relaxed, Release, RwLock, broken, spin};
+use crate::sync::{Acquire, Arc, AtomicU64, Relaxed, Release, Retry, RwLock, broken};
 use crate::units::{FrameNo, PageIndex};
 use refolio_xarray::{Entry, XArray};
 
@@ -103,6 +103,18 @@ impl Mapping {
         }
     }
 
+    /// Names the words and the locks in the trace of a model.
+    #[cfg(refolio_explore)]
+    pub fn christen(&self) {
+        use crate::model::names;
+        use crate::sync::name;
+        self.pages.christen("i_pages", names::slot);
+        name(&self.resize, || "resize".into(), names::nothing);
+        name(&self.len, || "length".into(), names::pages);
+        name(&self.reach, || "reach".into(), names::pages);
+        name(&self.stored, || "stored".into(), names::pages);
+    }
+
     /// Where the pages come from.
     pub fn store(&self) -> Arc<dyn Store> {
         self.store.read().unwrap_or_else(plain::PoisonError::into_inner).clone()
@@ -122,14 +134,15 @@ impl Mapping {
     #[inline]
     pub fn len(&self) -> u64 {
         // Acquire: pairs with `set_len`; whoever sees the length sees the bytes up to it.
-        self.len.load(Acquire)
+        self.len.load(if broken("length-load-relaxed") { Relaxed } else { Acquire })
     }
 
     /// Under `resize`, exclusively; after the bytes up to it are there.
     #[doc(alias = "i_size_write")]
     pub fn set_len(&self, len_bytes: u64) {
         // Release: see `len`.
-        self.len.store(len_bytes, Release);
+        let order = if broken("length-relaxed") { Relaxed } else { Release };
+        self.len.store(len_bytes, order);
     }
 
     /// Bytes up to which pages may be cached. Under the i_pages lock.
@@ -149,7 +162,7 @@ impl Mapping {
     pub fn stored(&self) -> u64 {
         // Acquire: pairs with `set_stored`; a smaller number than the newest only makes a fill
         // expect less of the store.
-        self.stored.load(Acquire)
+        self.stored.load(if broken("stored-load-relaxed") { Relaxed } else { Acquire })
     }
 
     /// The store has at least `end` bytes.
@@ -161,7 +174,8 @@ impl Mapping {
     /// The store was made to have exactly `len_bytes`.
     pub fn set_stored(&self, len_bytes: u64) {
         // Release: whoever expects no more than this of the store sees the reach that goes with it.
-        self.stored.store(len_bytes, Release);
+        let order = if broken("stored-relaxed") { Relaxed } else { Release };
+        self.stored.store(len_bytes, order);
     }
 
     /// The folio that a slot names, with the index of its first page; None for shadows.
@@ -185,12 +199,13 @@ impl Mapping {
     #[doc(alias = "filemap_get_entry")]
     #[inline]
     pub fn lookup(&self, folios: &Folios, index: PageIndex) -> Lookup {
+        let retry = Retry::new();
         loop {
             let Some((frame, base)) = self.peek(index) else { return Lookup::Miss };
             let folio = folios.get(frame);
             match folio.state.try_get() {
                 Get::Frozen if self.still_has(frame, index) => return Lookup::Frozen(frame),
-                Get::Frozen => spin(),
+                Get::Frozen => retry.again(),
                 Get::Saturated => return Lookup::Saturated,
                 Get::Got if folio.is(self.id, base) || broken("lookup-skips-recheck") => {
                     return Lookup::Folio(frame, base);

@@ -17,16 +17,16 @@
 //! wait for it, holding nothing. So a batch may hold many sources locked and cannot deadlock.
 
 use crate::core::{Core, FolioLock, Fresh, Obstacle, Why};
-use crate::folio::Folio;
 use crate::folio::state::{Flag, Freeze};
+use crate::folio::{Folio, Identity};
 use crate::mapping::Mapping;
 use crate::node::Node;
-use crate::sync::{Arc, broken};
+use crate::sync::{Arc, broken, narrate};
 use crate::table::{MigrationEntries, Table};
 use crate::trace::Step;
 use crate::units::{FrameNo, PageIndex, Vpn, folio_bytes};
 use crate::watch::Watch;
-use refolio_xarray::Entry;
+use refolio_xarray::{Entry, Locked as Slots};
 
 /// What is checked before the freeze, and where (linux-mm, August 2021). All four are safe, because
 /// whoever takes a folio out of its slot holds the folio lock (rule 4).
@@ -102,7 +102,9 @@ impl Drop for Isolated<'_> {
     #[doc(alias = "putback_movable_pages")]
     fn drop(&mut self) {
         let Self { core, frame } = *self;
-        core.lru_of(frame).add(&core.folios, frame);
+        if !broken("undo-forgets-list") {
+            core.lru_of(frame).add(&core.folios, frame);
+        }
         core.node_of(frame).counters.nr_isolated.sub(core.folio(frame).pages());
         core.put(frame);
     }
@@ -171,9 +173,6 @@ pub(crate) struct Unmapped<'c> {
 impl Unmapped<'_> {
     /// The references that there are when nobody uses the page: the isolation's, and the cache's.
     fn expected(&self) -> u32 {
-        if broken("migrate-ignores-writeback") {
-            return self.locked.source.folio().state.load().references();
-        }
         1 + self.locked.source.folio().expected_references()
     }
 }
@@ -206,6 +205,7 @@ impl<'c> Move<'c> {
     /// Step 1: Off the LRU: whoever has it isolated is the only one to move or evict it.
     #[doc(alias = "folio_isolate_lru")]
     fn isolate(&self, place: &Place) -> Attempt<Isolated<'c>> {
+        begins(Step::Isolate);
         let frame = place.folio().ok_or(Stop::Gone)?;
         if self.to.has(frame) {
             return Err(Stop::Here);
@@ -228,7 +228,8 @@ impl<'c> Move<'c> {
 
     /// Step 2: Room on the target node.
     fn alloc(&self, source: &Isolated<'c>) -> Attempt<Fresh<'c>> {
-        let anonymous = source.folio().state.load().has(Flag::ANON);
+        begins(Step::Alloc);
+        let anonymous = source.folio().state.has(Flag::ANON);
         let flags: &[Flag] = if anonymous { &[Flag::ANON] } else { &[] };
         let (core, order) = (self.core, source.folio().order());
         let fresh = core.alloc_on(self.to, order, self.keep, flags).ok_or(Stop::NoMemory)?;
@@ -247,29 +248,31 @@ impl<'c> Move<'c> {
         source: Isolated<'c>,
         destination: Fresh<'c>,
     ) -> Attempt<Locked<'c>> {
+        begins(Step::Lock);
         let core = self.core;
         let (folio, frame) = (source.folio(), source.frame);
         let to = destination.folio.frame;
         if !folio.state.try_lock() && !broken("migrate-skips-lock") {
+            narrate(|| format!("lock of folio {} fails", frame.0));
             return Err(Stop::Again(core.obstacle(frame, Why::Locked)));
         }
         let source_lock = FolioLock { core, frame };
         let mapping = match (folio.identity(), place) {
-            (None, _) if !folio.state.load().has(Flag::ANON) => return Err(Stop::Gone),
+            (None, _) if !folio.state.has(Flag::ANON) => return Err(Stop::Gone),
             (None, _) => None,
             (Some(id), Place::File(mapping, _)) if id.mapping == mapping.id => {
                 Some(mapping.clone())
             }
             (Some(id), _) => Some(core.mappings.get(id.mapping).ok_or(Stop::Gone)?),
         };
-        if place.folio() != Some(frame) {
+        if place.folio() != Some(frame) && !broken("migrate-skips-recheck") {
             return Err(Stop::Gone);
         }
         let state = folio.state.load();
         if state.has(Flag::POISONED) {
             return Err(Stop::Poisoned);
         }
-        if state.has(Flag::WRITEBACK) && !broken("migrate-ignores-writeback") {
+        if state.has(Flag::WRITEBACK) && !broken("writeback-unprotected") {
             return Err(Stop::Again(core.obstacle(frame, Why::Writeback)));
         }
         self.watch.tell(core, Step::Lock, "Move::lock", frame, Some(to), || {
@@ -281,6 +284,7 @@ impl<'c> Move<'c> {
     /// Step 4: Users of the tables wait from here on, for the folio lock and without a reference.
     #[doc(alias = "try_to_migrate")]
     fn unmap(&self, locked: Locked<'c>) -> Unmapped<'c> {
+        begins(Step::Unmap);
         let core = self.core;
         let entries = core.tables.unmap_to_migrate(&core.folios, locked.source.frame);
         let unmapped = Unmapped { entries, locked };
@@ -295,28 +299,48 @@ impl<'c> Move<'c> {
     /// a pinned page; for anonymous memory as for files, it is the freeze that decides.
     #[doc(alias = "folio_mc_copy")]
     pub fn copy(&self, unmapped: Unmapped<'c>) -> Attempt<Copied<'c>> {
+        begins(Step::Copy);
         let locked = &unmapped.locked;
         let (folio, source) = (locked.source.folio(), locked.source.frame);
         let expected = unmapped.expected();
         if folio.state.load().references() != expected && !broken("copy-skips-count") {
+            Self::give_up(unmapped);
             return Err(Stop::Again(self.core.obstacle(source, Why::References)));
         }
+        if !broken("copy-after-switch") {
+            self.copy_bytes(locked);
+        }
         let len = folio_bytes(folio.order());
-        self.core.frames.copy(source, locked.destination.folio.frame, len);
         self.tell(Step::Copy, "Move::copy", &unmapped, || {
             format!("references are {expected} as expected; copied {len} bytes")
         });
         Ok(Copied(unmapped))
     }
 
+    fn copy_bytes(&self, locked: &Locked<'c>) {
+        let (from, to) = (locked.source.frame, locked.destination.folio.frame);
+        let order = if broken("one-page-copied") { 0 } else { locked.source.folio().order() };
+        self.core.frames.copy(from, to, folio_bytes(order));
+    }
+
+    /// Undoes steps 4 to 1.
+    fn give_up(unmapped: Unmapped<'c>) {
+        if broken("undo-forgets-lock") {
+            std::mem::forget(unmapped.locked.source_lock);
+        } else if broken("undo-forgets-destination") {
+            std::mem::forget(unmapped.locked.destination.folio);
+        }
+    }
+
     /// Step 6: The point of no return: from one reader's step to the next, the page is the
     /// destination.
     #[doc(alias = "folio_migrate_mapping")]
     pub fn switch(&self, copied: Copied<'c>) -> Attempt<Switched<'c>> {
+        begins(Step::Switch);
         let Copied(unmapped) = copied;
         let source = unmapped.locked.source.folio();
         let destination = unmapped.locked.destination.folio.folio();
-        let dirty = source.state.load().has(Flag::DIRTY);
+        let dirty = source.state.has(Flag::DIRTY);
         match unmapped.locked.mapping.clone() {
             Some(mapping) => self.switch_in_file(&unmapped, &mapping)?,
             None => {
@@ -328,6 +352,9 @@ impl<'c> Move<'c> {
         }
         if unmapped.locked.mapping.is_some() {
             self.count(&unmapped, dirty);
+        }
+        if broken("copy-after-switch") {
+            self.copy_bytes(&unmapped.locked);
         }
         self.tell(Step::Switch, "Move::switch", &unmapped, || {
             "froze the source, exchanged it for the destination, thawed it".into()
@@ -356,6 +383,9 @@ impl<'c> Move<'c> {
             return Err(Stop::Again(self.core.obstacle(frame, Why::SlotChanged)));
         }
         let expected = unmapped.expected();
+        if broken("slot-before-freeze") {
+            self.exchange(&mut slots, unmapped, identity);
+        }
         self.freeze(unmapped)?;
 
         let (pages, private) = (folio.pages(), u32::from(folio.private().is_some()));
@@ -363,17 +393,31 @@ impl<'c> Move<'c> {
         to.set_identity(identity);
         to.inherit(folio);
         to.state.get_more(pages + private);
-        let item = Entry::item(u64::from(destination.folio.frame.0));
-        if slots.store(identity.index.0, folio.order(), item).is_err() {
-            unreachable!("an entry is exchanged for one of its own order");
-        }
-        self.core.hints.set(identity, pages, destination.folio.frame);
+        let wrong = i32::from(broken("thaw-one-too-many")) - i32::from(broken("thaw-one-too-few"));
+        let left = (expected - pages - private).wrapping_add_signed(wrong);
+        let thaw = || folio.state.unfreeze(left);
+        let early = broken("thaw-before-store").then(thaw);
+        self.exchange(&mut slots, unmapped, identity);
+        let early = early.or_else(|| broken("identity-left-behind").then(thaw));
         folio.clear_identity();
-        let left = expected - pages - private;
-        let wake = folio.state.unfreeze(left);
+        let wake = early.unwrap_or_else(thaw);
         drop(slots);
         self.core.folios.wake(frame, wake);
         Ok(())
+    }
+
+    /// The slot names the destination from now on; its marks stay. Under the i_pages lock.
+    fn exchange(&self, slots: &mut Slots<'_>, unmapped: &Unmapped<'c>, identity: Identity) {
+        let Locked { source, destination, .. } = &unmapped.locked;
+        let (folio, to) = (source.folio(), destination.folio.frame);
+        if broken("mark-left-behind") {
+            slots.erase(identity.index.0);
+        }
+        let item = Entry::item(u64::from(to.0));
+        if slots.store(identity.index.0, folio.order(), item).is_err() {
+            unreachable!("an entry is exchanged for one of its own order");
+        }
+        self.core.hints.set(identity, folio.pages(), to);
     }
 
     fn check_references(&self, unmapped: &Unmapped<'c>) -> Attempt<()> {
@@ -388,9 +432,13 @@ impl<'c> Move<'c> {
     #[doc(alias = "folio_ref_freeze")]
     fn freeze(&self, unmapped: &Unmapped<'c>) -> Attempt<()> {
         let Isolated { frame, .. } = unmapped.locked.source;
-        match self.core.folio(frame).state.freeze(unmapped.expected()) {
+        let expected = unmapped.expected();
+        match self.core.folio(frame).state.freeze(expected) {
             Freeze::Frozen => Ok(()),
-            Freeze::Refused { .. } => Err(Stop::Again(self.core.obstacle(frame, Why::References))),
+            Freeze::Refused { references } => {
+                narrate(|| format!("freeze {expected}→0 fails: {references} references"));
+                Err(Stop::Again(self.core.obstacle(frame, Why::References)))
+            }
         }
     }
 
@@ -404,7 +452,7 @@ impl<'c> Move<'c> {
         );
         to.nr_file_pages.add(pages);
         from.nr_file_pages.sub(pages);
-        if dirty {
+        if dirty && !broken("counter-left-behind") {
             to.nr_dirty.add(pages);
             from.nr_dirty.sub(pages);
         }
@@ -413,6 +461,7 @@ impl<'c> Move<'c> {
     /// Step 7: Nothing fails any more: each guard does what is left for it.
     #[doc(alias = "migrate_folio_done")]
     pub fn finish(&self, switched: Switched<'c>) -> (FrameNo, FrameNo) {
+        begins(Step::Finish);
         let Switched { list, entries, destination, source_lock, source } = switched;
         let (from, to) = (source.frame, destination.folio.frame);
         drop(list); // on the LRU
@@ -438,4 +487,10 @@ impl<'c> Move<'c> {
         let to = Some(destination.folio.frame);
         self.watch.tell(self.core, step, function, source.frame, to, what);
     }
+}
+
+/// Heads, in the trace of a model, what the step does.
+#[track_caller]
+fn begins(step: Step) {
+    narrate(|| step.to_string());
 }

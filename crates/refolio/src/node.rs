@@ -3,7 +3,7 @@
 use crate::buddy::Buddy;
 use crate::frame::Backing;
 use crate::sync::plain::{AtomicBool, AtomicU64};
-use crate::sync::{Mutex, Relaxed};
+use crate::sync::{Mutex, Relaxed, rule};
 use crate::units::{FrameNo, NodeId, pages};
 
 /// Free frames below which a node helps itself, in parts of the node: allocation reclaims by itself
@@ -33,7 +33,7 @@ impl Counter {
 
     pub fn sub(&self, pages: u32) {
         let before = self.0.fetch_sub(u64::from(pages), Relaxed);
-        debug_assert!(before >= u64::from(pages), "a page was discounted twice");
+        rule(before >= u64::from(pages), "a page was discounted twice");
     }
 
     pub fn get(&self) -> u64 {
@@ -86,6 +86,13 @@ impl Node {
             nr_free: AtomicU64::new(u64::from(frames)),
             offline: AtomicBool::new(false),
         }
+    }
+
+    /// Names the lock in the trace of a model.
+    #[cfg(refolio_explore)]
+    pub fn christen(&self) {
+        let named = || format!("free list of {}", self.id);
+        crate::sync::name(&self.free, named, crate::model::names::nothing);
     }
 
     /// Whether `frame` is one of this node's.

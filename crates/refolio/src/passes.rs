@@ -15,6 +15,7 @@ use crate::migrate::{Form, Move, Place, Stop};
 use crate::node::Node;
 use crate::reclaim;
 use crate::report::{Kind, Outcome, Owner, PageOutcome, Report};
+use crate::sync::broken;
 use crate::trace::Watcher;
 use crate::units::{FrameNo, NodeId};
 use crate::watch::Watch;
@@ -23,7 +24,7 @@ use crate::watch::Watch;
 pub(crate) const PASSES: u32 = 10;
 
 /// Of those, how often in batches and without waiting.
-pub(crate) const BATCHED_PASSES: u32 = if cfg!(refolio_loom) { 1 } else { 3 };
+pub(crate) const BATCHED_PASSES: u32 = if cfg!(refolio_model) { 1 } else { 3 };
 
 /// What a migration may wait for.
 #[doc(alias = "migrate_mode")]
@@ -297,6 +298,9 @@ impl<'c> Passes<'_, 'c> {
     }
 
     fn stopped(&mut self, place: usize, stop: Stop) {
+        if let (true, Stop::Again(obstacle)) = (broken("batch-waits-with-sources"), &stop) {
+            _ = self.core.wait(*obstacle, None);
+        }
         let source = if let Stop::Again(obstacle) = &stop { Some(obstacle.frame) } else { None };
         self.moving.watch.undone(self.core, source, || match &stop {
             Stop::Again(obstacle) => format!("taken back: {}", obstacle.why),
@@ -322,7 +326,7 @@ impl<'c> Passes<'_, 'c> {
                 self.report[page.place].outcome = Outcome::NoMemory;
                 continue;
             };
-            let guarded = self.core.folio(obstacle.frame).state.load().has(Flag::GUARDED);
+            let guarded = self.core.folio(obstacle.frame).state.has(Flag::GUARDED);
             if obstacle.why == Why::References || guarded {
                 let holders = self.core.holders(obstacle.frame);
                 self.report[page.place].outcome = Outcome::Busy { holders };

@@ -16,7 +16,7 @@ use crate::table::entry::Entry;
 use crate::units::{FrameNo, PAGE_SIZE, PageIndex, Vpn, pieces};
 
 /// Optimistic attempts before a read takes a reference.
-const ATTEMPTS: u32 = if cfg!(refolio_loom) { 1 } else { 8 };
+const ATTEMPTS: u32 = if cfg!(refolio_model) { 1 } else { 8 };
 
 /// Reads bytes of a file, as many as it has there.
 #[doc(alias = "filemap_read")]
@@ -166,7 +166,13 @@ pub(crate) fn from_view(
 }
 
 /// Entry, word, entry again, copy out, word again.
-fn optimistic_in_view(core: &Core, table: &Table, at: Vpn, within: usize, into: &mut [u8]) -> bool {
+pub(crate) fn optimistic_in_view(
+    core: &Core,
+    table: &Table,
+    at: Vpn,
+    within: usize,
+    into: &mut [u8],
+) -> bool {
     for _ in 0..ATTEMPTS {
         let Entry::Present(mapped) = table.load(at) else { return false };
         match unchanged(core, mapped.folio, within, into, |_| {

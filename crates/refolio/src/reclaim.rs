@@ -31,10 +31,10 @@ use std::time::Duration;
 
 /// Victims that are taken from a list at a time.
 #[doc(alias = "SWAP_CLUSTER_MAX")]
-const BATCH: usize = if cfg!(refolio_loom) { 2 } else { 32 };
+const BATCH: usize = if cfg!(refolio_model) { 2 } else { 32 };
 
 /// Dirty pages around a dirty victim that are written with it.
-const WRITE_AROUND: u64 = if cfg!(refolio_loom) { 2 } else { 256 };
+const WRITE_AROUND: u64 = if cfg!(refolio_model) { 2 } else { 256 };
 
 /// A new folio on the fastest node that has room; room is made where there is none.
 ///
@@ -101,7 +101,7 @@ pub(crate) fn have_room(core: &Core) {
 fn rounds(core: &Core) -> u32 {
     let counters = || core.nodes.iter().map(|node| &node.counters);
     let in_flight = counters().any(|of| of.nr_writeback.get() > 0 || of.nr_isolated.get() > 0);
-    if cfg!(refolio_loom) {
+    if cfg!(refolio_model) {
         1
     } else if in_flight {
         64
@@ -147,7 +147,7 @@ pub(crate) fn shrink(core: &Core, node: &Node, target: u32) -> u64 {
         let before = freed;
         for frame in cold {
             let went = discard(core, node, frame);
-            if went == 0 && core.folio(frame).state.load().has(Flag::ANON) {
+            if went == 0 && core.folio(frame).state.has(Flag::ANON) {
                 anonymous.set(false);
             }
             freed += u64::from(went);
@@ -197,7 +197,7 @@ pub(crate) fn place_of(core: &Core, frame: FrameNo) -> Option<Place> {
 /// Evicts one folio of a file, if it is `frame`; how many frames that freed. A dirty one is written
 /// back first, with those around it.
 pub(crate) fn evict(core: &Core, mapping: &Arc<Mapping>, index: PageIndex, frame: FrameNo) -> u32 {
-    if core.folio(frame).state.load().has(Flag::DIRTY) {
+    if core.folio(frame).state.has(Flag::DIRTY) {
         let around = index.0..index.0.saturating_add(WRITE_AROUND);
         // A failure is recorded for `sync`; the page stays dirty, and here.
         if let Err(error) = writeback::write_range(core, mapping, around, Patience::Skip) {
@@ -217,7 +217,9 @@ pub(crate) fn evict(core: &Core, mapping: &Arc<Mapping>, index: PageIndex, frame
         core.free(frame);
         return size;
     }
-    core.lru_of(frame).add(&core.folios, frame);
+    if !broken("evict-forgets-list") {
+        core.lru_of(frame).add(&core.folios, frame);
+    }
     core.put(frame);
     0
 }
@@ -238,7 +240,7 @@ fn try_evict(core: &Core, mapping: &Arc<Mapping>, frame: FrameNo) -> bool {
         return false;
     }
     let state = folio.state.load();
-    let busy = state.has(Flag::WRITEBACK) && !broken("evict-ignores-writeback")
+    let busy = state.has(Flag::WRITEBACK) && !broken("writeback-unprotected")
         || state.has(Flag::DIRTY) && !broken("evict-drops-dirty");
     // A page that was marked as not to be trusted must not come back from the store, trusted.
     if busy || !state.has(Flag::UPTODATE) || state.has(Flag::POISONED) {
@@ -248,10 +250,7 @@ fn try_evict(core: &Core, mapping: &Arc<Mapping>, frame: FrameNo) -> bool {
         core.tables.unmap(&core.folios, frame);
     }
     let mut slots = mapping.pages.lock();
-    let mut expected = 1 + folio.expected_references();
-    if broken("evict-ignores-writeback") {
-        expected = folio.state.load().references();
-    }
+    let expected = 1 + folio.expected_references();
     if folio.state.freeze(expected) != Freeze::Frozen {
         return false;
     }

@@ -12,6 +12,15 @@ struct Known {
     by_file: HashMap<(u64, u64), Arc<Mapping>>,
 }
 
+/// Which files there are, to the checker of states.
+#[cfg(refolio_explore)]
+impl std::hash::Hash for Known {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        let numbers = self.by_number.iter().map(|mapping| mapping.as_ref().map(|m| m.id));
+        numbers.collect::<Vec<_>>().hash(state);
+    }
+}
+
 /// All mappings that are in use.
 #[derive(Debug, Default)]
 pub(crate) struct Mappings(RwLock<Known>);

@@ -24,6 +24,14 @@ struct Shadow {
     entry: Entry,
 }
 
+/// Which shadow it is, to the checker of states.
+#[cfg(refolio_explore)]
+impl std::hash::Hash for Shadow {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        (self.index, self.entry).hash(state);
+    }
+}
+
 /// The shadows of a cache, oldest first.
 #[derive(Debug)]
 #[doc(alias = "workingset_shadow")]

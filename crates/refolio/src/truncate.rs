@@ -18,7 +18,7 @@ use crate::core::{Core, FolioRef, Found, Obstacle};
 use crate::error::{Error, Result};
 use crate::folio::state::Flag;
 use crate::mapping::Mapping;
-use crate::sync::{Arc, broken};
+use crate::sync::{Arc, Retry, broken};
 use crate::units::{PAGE_SIZE, PageIndex};
 use crate::write::Exclusive;
 use crate::writeback;
@@ -33,6 +33,7 @@ fn failed(mapping: &Mapping, doing: &'static str) -> impl FnOnce(io::Error) -> E
 #[doc(alias = "truncate_setsize")]
 pub(crate) fn set_len(core: &Core, mapping: &Arc<Mapping>, len_bytes: u64) -> Result<()> {
     loop {
+        let retry = Retry::new();
         let resize = (!broken("truncate-skips-resize")).then(|| mapping.resize.write());
         if len_bytes < mapping.len() {
             return shorten(core, mapping, len_bytes);
@@ -47,7 +48,7 @@ pub(crate) fn set_len(core: &Core, mapping: &Arc<Mapping>, len_bytes: u64) -> Re
             }
             Err(obstacle) => {
                 drop(resize);
-                core.wait(obstacle, None)?;
+                core.wait_anew(obstacle, &retry)?;
             }
         }
     }
@@ -59,7 +60,9 @@ fn shorten(core: &Core, mapping: &Arc<Mapping>, len_bytes: u64) -> Result<()> {
         writeback::wait_range(core, mapping, first.0..u64::MAX)?;
     }
     // A fill that finds the store shorter than it should be must know why.
-    mapping.set_reach(len_bytes);
+    if !broken("reach-left-behind") {
+        mapping.set_reach(len_bytes);
+    }
     if let Err(error) = mapping.store().set_len(len_bytes) {
         mapping.set_reach(mapping.len());
         return Err(failed(mapping, "shortening")(error));
@@ -141,6 +144,7 @@ pub(crate) fn take_out(
 ) -> Result<()> {
     let mut next = range.start;
     loop {
+        let retry = Retry::new();
         let found = mapping.pages.lock().next(next);
         let Some((index, entry)) = found.filter(|(index, _)| *index < range.end) else {
             return Ok(());
@@ -151,7 +155,7 @@ pub(crate) fn take_out(
         } else {
             let inside = index >= range.start && after <= range.end;
             if let Err(obstacle) = try_take_out(core, mapping, PageIndex(index), inside, dirty) {
-                core.wait(obstacle, None)?;
+                core.wait_anew(obstacle, &retry)?;
                 continue;
             }
         }
@@ -198,13 +202,15 @@ fn try_take_out(
     if !folio.folio().is(mapping.id, base) && !broken("truncate-skips-recheck") {
         return Ok(());
     }
-    if folio.folio().state.load().has(Flag::WRITEBACK) && !broken("truncate-ignores-writeback") {
+    if folio.folio().state.has(Flag::WRITEBACK) && !broken("truncate-ignores-writeback") {
         return Err(core.obstacle(folio.frame, crate::core::Why::Writeback));
     }
-    if dirty == Dirty::Kept && folio.folio().state.load().has(Flag::DIRTY) {
+    if dirty == Dirty::Kept && folio.folio().state.has(Flag::DIRTY) {
         return Ok(());
     }
-    core.tables.unmap(&core.folios, folio.frame);
+    if !broken("truncate-skips-unmap") {
+        core.tables.unmap(&core.folios, folio.frame);
+    }
     if whole {
         remove(core, mapping, &folio, base);
     }
@@ -216,7 +222,9 @@ fn try_take_out(
 #[doc(alias = "filemap_remove_folio")]
 fn remove(core: &Core, mapping: &Mapping, folio: &FolioRef<'_>, base: PageIndex) {
     let descriptor = folio.folio();
-    writeback::cancel_dirty(core, folio.frame);
+    if !broken("truncate-stays-dirty") {
+        writeback::cancel_dirty(core, folio.frame);
+    }
     let mut slots = mapping.pages.lock();
     if !broken("truncate-keeps-version") {
         descriptor.state.bump_version();
@@ -227,6 +235,7 @@ fn remove(core: &Core, mapping: &Mapping, folio: &FolioRef<'_>, base: PageIndex)
     mapping.nr_pages.sub(descriptor.pages());
     core.node_of(folio.frame).counters.nr_file_pages.sub(descriptor.pages());
     let private = u32::from(descriptor.state.test_and_clear(Flag::PRIVATE));
+    let private = if broken("truncate-forgets-private") { 0 } else { private };
     let stolen = u32::from(broken("truncate-takes-the-pins-reference"));
     core.put_many(folio.frame, descriptor.pages() + private + stolen);
 }
@@ -235,6 +244,7 @@ fn remove(core: &Core, mapping: &Mapping, folio: &FolioRef<'_>, base: PageIndex)
 #[doc(alias = "truncate_pagecache_range")]
 pub(crate) fn punch(core: &Core, mapping: &Arc<Mapping>, range: Range<u64>) -> Result<()> {
     loop {
+        let retry = Retry::new();
         let resize = mapping.resize.write();
         writeback::wait_range(core, mapping, range.clone())?;
         // What may be refused comes first, and is dirty: cached bytes and stored ones never differ
@@ -252,7 +262,7 @@ pub(crate) fn punch(core: &Core, mapping: &Arc<Mapping>, range: Range<u64>) -> R
         }
         let Some(obstacle) = obstacle else { return Ok(()) };
         drop(resize);
-        core.wait(obstacle, None)?;
+        core.wait_anew(obstacle, &retry)?;
     }
 }
 

@@ -4,10 +4,10 @@ use std::fmt;
 
 /// Bytes in a page, and in the frame that holds it. (Tiny under the model checker, whose every
 /// word is a point where threads may interleave.)
-pub const PAGE_SIZE: usize = if cfg!(refolio_loom) { 16 } else { 4096 };
+pub const PAGE_SIZE: usize = if cfg!(refolio_model) { 16 } else { 4096 };
 
 /// The largest folio is `2^MAX_ORDER` pages: 2 MiB.
-pub const MAX_ORDER: u32 = if cfg!(refolio_loom) { 2 } else { 9 };
+pub const MAX_ORDER: u32 = if cfg!(refolio_model) { 2 } else { 9 };
 
 /// The position of a page in its file, in pages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -12,11 +12,11 @@
 use std::time::Instant;
 
 use crate::folio::state::{Snapshot, State};
-use crate::sync::{Condvar, Mutex, reached};
+use crate::sync::{Condvar, Mutex, broken, reached};
 use crate::units::FrameNo;
 
 /// Queues of sleepers, hashed by frame (a power of two of them).
-const QUEUES: usize = if cfg!(refolio_loom) { 1 } else { 64 };
+const QUEUES: usize = if cfg!(refolio_model) { 1 } else { 64 };
 
 #[derive(Debug)]
 struct Queue {
@@ -31,6 +31,15 @@ pub(crate) struct Waits(Vec<Queue>);
 impl Waits {
     pub fn new() -> Self {
         Self((0..QUEUES).map(|_| Queue { lock: Mutex::new(()), changed: Condvar::new() }).collect())
+    }
+
+    /// Names the queue in the trace of a model.
+    #[cfg(refolio_explore)]
+    pub fn christen(&self) {
+        for Queue { lock, changed } in &self.0 {
+            crate::sync::name(lock, || "wait queue".into(), crate::model::names::nothing);
+            crate::sync::name(changed, || "wait queue".into(), crate::model::names::nothing);
+        }
     }
 
     fn queue(&self, frame: FrameNo) -> &Queue {
@@ -49,7 +58,11 @@ impl Waits {
     ) -> bool {
         let queue = self.queue(frame);
         let mut guard = queue.lock.lock();
-        while blocked(state.expect_waiter()) {
+        let announce = || match broken("sleeper-unannounced") {
+            true => state.load(),
+            false => state.expect_waiter(),
+        };
+        while blocked(announce()) {
             reached("slept");
             guard = match deadline {
                 None => queue.changed.wait(guard),
@@ -70,7 +83,7 @@ impl Waits {
     #[cold]
     pub fn wake(&self, frame: FrameNo, state: &State) {
         let queue = self.queue(frame);
-        let _guard = queue.lock.lock();
+        let _guard = (!broken("wake-without-lock")).then(|| queue.lock.lock());
         state.no_waiters();
         queue.changed.notify_all();
     }

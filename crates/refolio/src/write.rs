@@ -21,7 +21,7 @@ use crate::folio::Folio;
 use crate::folio::state::{Flag, Freeze};
 use crate::mapping::Mapping;
 use crate::reclaim;
-use crate::sync::{Arc, broken};
+use crate::sync::{Arc, Retry, broken};
 use crate::table::entry::{Entry, Mapped};
 use crate::table::{Backing, Table};
 use crate::truncate;
@@ -41,13 +41,10 @@ impl<'c> Exclusive<'c> {
     /// Freezes a folio whose lock the caller has, if nobody else uses it.
     pub fn freeze(lock: FolioLock<'c>, folio: FolioRef<'c>) -> std::result::Result<Self, Obstacle> {
         let descriptor = folio.folio();
-        if descriptor.state.load().has(Flag::WRITEBACK) && !broken("write-ignores-writeback") {
+        if descriptor.state.has(Flag::WRITEBACK) && !broken("writeback-unprotected") {
             return Err(folio.core.obstacle(folio.frame, Why::Writeback));
         }
-        let mut references = 1 + descriptor.expected_references();
-        if broken("write-ignores-writeback") {
-            references = descriptor.state.load().references();
-        }
+        let references = 1 + descriptor.expected_references();
         match descriptor.state.freeze(references) {
             Freeze::Frozen => Ok(Self { lock, folio, references }),
             Freeze::Refused { .. } => Err(folio.core.obstacle(folio.frame, Why::References)),
@@ -135,6 +132,7 @@ pub(crate) fn file_page<'c>(
     index: PageIndex,
 ) -> Result<(Exclusive<'c>, PageIndex)> {
     loop {
+        let retry = Retry::new();
         let (folio, base) = fault::page(core, mapping, index)?;
         let obstacle = match folio.try_lock() {
             Err(obstacle) => {
@@ -148,7 +146,7 @@ pub(crate) fn file_page<'c>(
                 Err(obstacle) => obstacle,
             },
         };
-        core.wait(obstacle, None)?;
+        core.wait_anew(obstacle, &retry)?;
     }
 }
 
@@ -232,6 +230,7 @@ pub(crate) fn to_file(core: &Core, mapping: &Arc<Mapping>, from: &[u8], offset: 
     for (index, within, part) in units::pieces(offset, from.len()) {
         let bytes = &from[part];
         loop {
+            let retry = Retry::new();
             let end = index.offset() + (within + bytes.len()) as u64;
             // The lock is given back before anything is waited for.
             let inside = {
@@ -244,7 +243,7 @@ pub(crate) fn to_file(core: &Core, mapping: &Arc<Mapping>, from: &[u8], offset: 
             });
             match attempt {
                 Ok(Ok(())) => break,
-                Ok(Err(obstacle)) => drop(core.wait(obstacle, None)?),
+                Ok(Err(obstacle)) => core.wait_anew(obstacle, &retry)?,
                 // Reclaim does not write back a file whose length is being changed: we do.
                 Err(Error::NoMemory { .. }) if starved < STARVED => {
                     starved += 1;
@@ -278,6 +277,9 @@ fn try_extend(
         return Ok(Err(obstacle));
     }
     mapping.set_reach(end.max(len));
+    if broken("length-before-bytes") {
+        mapping.set_len(end.max(len));
+    }
     let attempt = try_in_page(core, mapping, index, within, bytes);
     match attempt {
         Ok(Ok(())) => mapping.set_len(end.max(len)),
@@ -304,6 +306,7 @@ pub(crate) fn in_view_page(
         Backing::Anonymous { .. } => None,
     };
     loop {
+        let retry = Retry::new();
         let (folio, mapped) = fault::entry(core, table, at, true)?;
         let obstacle = match folio.try_lock() {
             Err(obstacle) => {
@@ -323,13 +326,13 @@ pub(crate) fn in_view_page(
                         }
                         _ => None,
                     });
-                    let anonymous = exclusive.folio().state.load().has(Flag::ANON);
+                    let anonymous = exclusive.folio().state.has(Flag::ANON);
                     let file = if anonymous { None } else { mapping };
                     exclusive.dirty(file.map(|mapping| &**mapping));
                     return Ok(());
                 }
             },
         };
-        core.wait(obstacle, None)?;
+        core.wait_anew(obstacle, &retry)?;
     }
 }

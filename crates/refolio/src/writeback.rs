@@ -19,12 +19,12 @@ use crate::error::{Error, Result};
 use crate::errseq::Seen;
 use crate::folio::state::Flag;
 use crate::mapping::Mapping;
-use crate::sync::{Arc, broken};
+use crate::sync::{Arc, Retry, broken};
 use crate::units::{FrameNo, PAGE_SIZE, PageIndex};
 use refolio_xarray::Mark;
 
 /// Pages in one write at most: 1 MiB.
-const RUN_PAGES: u64 = if cfg!(refolio_loom) { 2 } else { 256 };
+const RUN_PAGES: u64 = if cfg!(refolio_model) { 2 } else { 256 };
 
 /// The kernel takes no more pieces than this in one vectored write.
 const RUN_FOLIOS: usize = 256;
@@ -47,7 +47,7 @@ pub(crate) fn mark_dirty(core: &Core, mapping: &Mapping, frame: FrameNo) {
         return;
     }
     core.node_of(frame).counters.nr_dirty.add(folio.pages());
-    if let Some(identity) = folio.identity() {
+    if let Some(identity) = folio.identity().filter(|_| !broken("dirty-without-mark")) {
         mapping.pages.lock().set_mark(identity.index.0, Mark::Dirty);
     }
 }
@@ -179,13 +179,14 @@ fn begin<'c>(core: &'c Core, mapping: &Mapping, index: PageIndex, patience: Pati
     };
     let descriptor = folio.folio();
     let state = descriptor.state.load();
-    if !descriptor.is(mapping.id, base) || !state.has(Flag::DIRTY) {
+    let is_dirty = state.has(Flag::DIRTY) || broken("writeback-skips-look");
+    if !descriptor.is(mapping.id, base) || !is_dirty {
         return Begun::Clean;
     }
     if state.has(Flag::POISONED) {
         return Begun::Poisoned;
     }
-    if state.has(Flag::WRITEBACK) {
+    if state.has(Flag::WRITEBACK) && !broken("writeback-twice") {
         let obstacle = core.obstacle(folio.frame, Why::Writeback);
         drop(lock);
         drop(folio);
@@ -203,6 +204,9 @@ fn begin<'c>(core: &'c Core, mapping: &Mapping, index: PageIndex, patience: Pati
     core.node_of(folio.frame).counters.nr_writeback.add(descriptor.pages());
     cancel_dirty(core, folio.frame);
     drop(lock);
+    if broken("writeback-unprotected") {
+        core.put(folio.frame);
+    }
     Begun::Page(Page { folio, base, len_bytes })
 }
 
@@ -219,6 +223,9 @@ fn submit(core: &Core, mapping: &Mapping, run: Vec<Page<'_>>) -> Result<u64> {
     for page in &run {
         pages += u64::from(page.folio.folio().pages());
         end(core, mapping, page, result.is_err());
+    }
+    if broken("writeback-unprotected") {
+        std::mem::forget(run);
     }
     result.map_err(|source| Error::Io {
         doing: "writing",
@@ -264,7 +271,9 @@ fn end(core: &Core, mapping: &Mapping, page: &Page<'_>, failed: bool) {
     mapping.pages.lock().clear_mark(page.base.0, Mark::Writeback);
     core.node_of(frame).counters.nr_writeback.sub(folio.pages());
     let wake = folio.state.end_writeback();
-    core.folios.wake(frame, wake);
+    if !broken("writeback-forgets-to-wake") {
+        core.folios.wake(frame, wake);
+    }
 }
 
 /// Waits until nothing of `range` is on its way to the store.
@@ -272,13 +281,14 @@ fn end(core: &Core, mapping: &Mapping, page: &Page<'_>, failed: bool) {
 pub(crate) fn wait_range(core: &Core, mapping: &Mapping, range: Range<u64>) -> Result<()> {
     let mut next = range.start;
     loop {
+        let retry = Retry::new();
         let found = mapping.pages.lock().next_marked(next, Mark::Writeback);
         let Some((index, entry)) = found.filter(|(at, _)| *at < range.end) else { return Ok(()) };
         if let Some((frame, _)) = Mapping::folio_in(entry, PageIndex(index)) {
             let obstacle = core.obstacle(frame, Why::Writeback);
             let still = mapping.pages.lock().get_mark(index, Mark::Writeback);
             if still {
-                core.wait(obstacle, None)?;
+                core.wait_anew(obstacle, &retry)?;
                 continue;
             }
         }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use crate::core::{Core, FolioRef, Why};
 use crate::error::{Error, Result};
 use crate::folio::state::Get;
-use crate::sync::{Arc, plain};
+use crate::sync::{Arc, Retry, broken, plain};
 use crate::table::Table;
 use crate::table::entry::{Entry, Mapped};
 use crate::units::Vpn;
@@ -23,18 +23,20 @@ pub(crate) fn zap(core: &Core, table: &Arc<Table>, range: Range<u64>) -> Result<
     for at in range.start..range.end.min(table.pages()) {
         let at = Vpn(at);
         loop {
+            let retry = Retry::new();
             let (mapped, migrating) = match table.load(at) {
                 Entry::Empty => break,
+                Entry::Migration(_) if broken("zap-passes-migration") => break,
                 Entry::Migration(mapped) => (mapped, true),
                 Entry::Present(mapped) => (mapped, false),
             };
             let obstacle = core.obstacle(mapped.folio, Why::Locked);
             if migrating {
                 if table.load(at) == Entry::Migration(mapped) {
-                    core.wait(obstacle, None)?;
+                    core.wait_anew(obstacle, &retry)?;
                 }
             } else if !try_zap(core, table, at, mapped)? {
-                core.wait(core.obstacle(mapped.folio, Why::Locked), None)?;
+                core.wait_anew(core.obstacle(mapped.folio, Why::Locked), &retry)?;
             }
         }
     }
@@ -49,7 +51,11 @@ fn try_zap(core: &Core, table: &Arc<Table>, at: Vpn, mapped: Mapped) -> Result<b
         Get::Got => {}
     }
     let folio = FolioRef { core, frame: mapped.folio };
-    let Ok(lock) = folio.try_lock() else { return Ok(false) };
+    let lock = match folio.try_lock() {
+        Ok(lock) => Some(lock),
+        Err(_) if broken("zap-skips-lock") => None,
+        Err(_) => return Ok(false),
+    };
     if core.tables.zap(&core.folios, table, at, mapped) {
         core.put(mapped.folio);
     }

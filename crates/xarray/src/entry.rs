@@ -112,6 +112,19 @@ impl Entry {
         (self.0.get() >> INFO_SHIFT & INFO_MASK) as u32
     }
 
+    /// What is in a word, in the trace of a model; `tell` tells of an entry.
+    #[cfg(refolio_explore)]
+    #[doc(hidden)]
+    pub fn told(word: u64, tell: impl Fn(Self) -> String) -> String {
+        let kind = word & KIND_MASK;
+        if kind == Kind::Sibling as u64 {
+            return format!("as in slot {} of its node", word >> PAYLOAD_SHIFT);
+        } else if kind == Kind::Node as u64 && word != 0 {
+            return "a node".into();
+        }
+        Self::from_word(word).map_or("empty".into(), tell)
+    }
+
     /// The first index it covers, if it covers `index`.
     #[inline]
     pub(crate) const fn base(self, index: u64) -> u64 {

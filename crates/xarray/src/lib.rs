@@ -92,6 +92,13 @@ impl XArray {
         Locked { guard: self.arena.lock() }
     }
 
+    /// Names the lock, and the words, in the trace of a model.
+    #[cfg(refolio_explore)]
+    #[doc(hidden)]
+    pub fn christen(&self, lock: &str, show: sync::Show) {
+        self.arena.christen(lock, show);
+    }
+
     /// Nodes in use: 0 when nothing but an entry at index 0 alone is present.
     pub fn node_count(&self) -> usize {
         self.arena.used()

@@ -15,6 +15,8 @@
 #![allow(unsafe_code)] // to follow the pointers in slots, and to own the chunks they lead to
 
 mod held;
+#[cfg(refolio_explore)]
+mod told;
 
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
@@ -25,14 +27,14 @@ use crate::sync::{broken, plain};
 
 /// Bits of the index that one level of nodes decides. The checker has small nodes.
 #[doc(alias = "XA_CHUNK_SHIFT")]
-pub(crate) const BITS: u32 = if cfg!(refolio_loom) { 2 } else { 6 };
+pub(crate) const BITS: u32 = if cfg!(refolio_model) { 2 } else { 6 };
 
 /// Slots in a node.
 #[doc(alias = "XA_CHUNK_SIZE")]
 pub(crate) const SLOTS: usize = 1 << BITS;
 
 /// Nodes in the largest chunk; each one before it has half as many as its successor.
-const MAX_CHUNK: usize = if cfg!(refolio_loom) { 2 } else { 64 };
+const MAX_CHUNK: usize = if cfg!(refolio_model) { 2 } else { 64 };
 
 /// What is below a node's address in a word: its alignment leaves room for that.
 const TAG: u64 = (1 << PAYLOAD_SHIFT) - 1;
@@ -159,12 +161,14 @@ impl Slot {
 
     /// As `load`, by the holder of the lock, who needs no ordering: nobody else stores.
     pub fn get(&self) -> Word<'_> {
-        #[cfg(not(refolio_loom))]
+        #[cfg(not(refolio_model))]
         let bits = self.0.load(Relaxed);
         // SAFETY: all stores are made under the lock. (The checker need not try what can have one
         // result only.)
         #[cfg(refolio_loom)]
         let bits = unsafe { self.0.unsync_load() };
+        #[cfg(refolio_explore)]
+        let bits = self.0.settled();
         Word::new(bits)
     }
 
@@ -181,8 +185,8 @@ impl Slot {
 /// The fields above `slots` share a cache line. Those that are `plain` belong to the holder of the
 /// lock: Relaxed, because the lock orders them.
 #[doc(alias = "xa_node")]
-#[cfg_attr(not(refolio_loom), repr(C, align(64)))]
-#[cfg_attr(refolio_loom, repr(C, align(128)))]
+#[cfg_attr(not(refolio_model), repr(C, align(64)))]
+#[cfg_attr(refolio_model, repr(C, align(128)))]
 pub(crate) struct Node {
     /// Odd while the node is in use. Moves on whenever it begins or ceases to be, and around every
     /// change of its siblings.
@@ -251,11 +255,13 @@ impl Node {
 
 /// A word that is stored only under the lock, for its holder.
 fn own(word: &AtomicU64) -> u64 {
-    #[cfg(not(refolio_loom))]
+    #[cfg(not(refolio_model))]
     return word.load(Relaxed);
     // SAFETY: as in `Slot::get`.
     #[cfg(refolio_loom)]
     return unsafe { word.unsync_load() };
+    #[cfg(refolio_explore)]
+    return word.settled();
 }
 
 /// A cache line of its own.
@@ -268,6 +274,8 @@ pub(crate) struct Arena {
     pool: Mutex<Pool>,
     used: plain::AtomicU64,
     held: plain::AtomicU64,
+    #[cfg(refolio_explore)]
+    show: std::sync::OnceLock<crate::sync::Show>,
 }
 
 /// What the holder of the lock has.
@@ -290,6 +298,8 @@ impl Arena {
             pool: Mutex::new(pool),
             used: plain::AtomicU64::new(0),
             held: plain::AtomicU64::new(0),
+            #[cfg(refolio_explore)]
+            show: std::sync::OnceLock::new(),
         }
     }
 
@@ -362,6 +372,8 @@ impl<'a> Guard<'a> {
         // former use.
         node.place.store(place, Release);
         node.set_parent(parent);
+        #[cfg(refolio_explore)]
+        self.arena.christen_slots(node, place);
         node
     }
 
@@ -388,6 +400,19 @@ impl<'a> Guard<'a> {
         node.forget(0..SLOTS);
         self.arena.used.store(self.arena.used.load(Relaxed) - 1, Relaxed);
         self.pool.free.push(NonNull::from(node));
+    }
+}
+
+/// Which nodes are free, by their place in the pool, to the checker of states.
+#[cfg(refolio_explore)]
+impl std::hash::Hash for Pool {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        (self.chunks.len(), self.head_marks).hash(state);
+        for node in &self.free {
+            let starts = self.chunks.iter().map(|chunk| chunk.cast::<Node>().addr().get());
+            let place = starts.map(|start| node.addr().get().wrapping_sub(start)).enumerate();
+            place.min_by_key(|(_, offset)| *offset).hash(state);
+        }
     }
 }
 

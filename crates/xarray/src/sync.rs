@@ -1,105 +1,73 @@
-//! The only door to atomics, locks and parking: the standard library's, or loom's under
-//! `--cfg refolio_loom`, so that the code which ships is the code that is checked.
+//! The only door to atomics, locks and parking, so that the code which ships is the code that is
+//! checked. Behind it stand
+//!
+//! | cfg | what | for |
+//! |---|---|---|
+//! | – | the standard library's | programs |
+//! | `refolio_loom` | loom's | every interleaving, with every stale value that the orderings let a load see |
+//! | `refolio_explore` | those of `refolio-explore` | every interleaving of more threads, and longer ones, each load seeing the newest value |
+//!
+//! (`refolio_model` stands for either of the last two.)
 //!
 //! Locks here ignore poisoning: no code of ours unwinds while it holds one, and a caller's panic
 //! must not take the cache away from every other thread.
 
 #[cfg(refolio_loom)]
-use loom as imp;
-#[cfg(not(refolio_loom))]
-use std as imp;
-
-#[cfg(refolio_loom)]
-pub use checked::{AtomicPtr, AtomicU32, AtomicU64};
-pub use imp::sync::MutexGuard;
-pub use imp::sync::atomic::fence;
-#[cfg(not(refolio_loom))]
-pub use imp::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
-#[cfg(not(refolio_loom))]
-pub use imp::sync::{RwLockReadGuard, RwLockWriteGuard};
-#[cfg(refolio_loom)]
-pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
-pub use std::sync::Arc;
-pub use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release};
-
-use std::sync::PoisonError;
-use std::time::Duration;
-
+mod checked;
+#[cfg(not(refolio_explore))]
+mod locks;
 #[cfg(refolio_loom)]
 mod rwlock;
 
-/// Mutual exclusion over a `T`.
-#[derive(Debug, Default)]
-pub struct Mutex<T>(imp::sync::Mutex<T>);
+#[cfg(refolio_loom)]
+pub use checked::{AtomicPtr, AtomicU32, AtomicU64};
+#[cfg(not(refolio_explore))]
+pub use locks::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+#[cfg(refolio_loom)]
+pub use loom::{sync::atomic::fence, thread};
+#[cfg(refolio_explore)]
+pub use refolio_explore::{
+    AtomicPtr, AtomicU32, AtomicU64, Condvar, Mutex, MutexGuard, Retry, RwLock, RwLockReadGuard,
+    RwLockWriteGuard, Show, call, fence, key, name, narrate, reached, thread, thread_local,
+};
+pub use std::sync::Arc;
+pub use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release};
+#[cfg(not(refolio_model))]
+pub use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, fence};
+#[cfg(not(refolio_model))]
+pub use std::thread_local;
 
-impl<T> Mutex<T> {
-    /// A new, unlocked mutex.
-    pub fn new(value: T) -> Self {
-        Self(imp::sync::Mutex::new(value))
-    }
+#[cfg(refolio_loom)]
+pub use crate::checked_thread_local as thread_local;
 
-    /// Waits for the lock.
-    pub fn lock(&self) -> MutexGuard<'_, T> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+/// The head of a loop that waits for another thread to move on, and learns nothing in a turn that
+/// was in vain: its variables are then what they were.
+#[cfg(not(refolio_explore))]
+#[derive(Debug)]
+pub struct Retry;
 
-/// Many readers or one writer over a `T`.
-#[cfg(not(refolio_loom))]
-#[derive(Debug, Default)]
-pub struct RwLock<T>(imp::sync::RwLock<T>);
-
-#[cfg(not(refolio_loom))]
-impl<T> RwLock<T> {
-    /// A new, unlocked lock.
-    pub fn new(value: T) -> Self {
-        Self(imp::sync::RwLock::new(value))
-    }
-
-    /// Waits until no writer holds the lock.
-    pub fn read(&self) -> RwLockReadGuard<'_, T> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The shared lock, unless that would mean to wait.
-    pub fn try_read(&self) -> Option<RwLockReadGuard<'_, T>> {
-        self.0.try_read().ok()
-    }
-
-    /// Waits until nobody holds the lock.
-    pub fn write(&self) -> RwLockWriteGuard<'_, T> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A queue of threads that wait for a change under a [`Mutex`].
-#[derive(Debug, Default)]
-pub struct Condvar(imp::sync::Condvar);
-
-impl Condvar {
-    /// A new queue.
+#[cfg(not(refolio_explore))]
+impl Retry {
+    /// Before the loop.
+    #[inline]
+    #[allow(clippy::new_without_default)] // It stands for a place in the code, not for a value.
     pub fn new() -> Self {
-        Self(imp::sync::Condvar::new())
+        Self
     }
 
-    /// Unlocks, sleeps until notified (or without cause), locks again.
-    pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-        self.0.wait(guard).unwrap_or_else(PoisonError::into_inner)
-    }
+    /// Where the loop begins again, after it has waited.
+    #[inline]
+    pub fn anew(&self) {}
 
-    /// As [`wait`](Self::wait), but at most for `limit`. The checker has no clock: there it waits
-    /// until notified.
-    pub fn wait_for<'a, T>(&self, guard: MutexGuard<'a, T>, limit: Duration) -> MutexGuard<'a, T> {
-        self.0.wait_timeout(guard, limit).unwrap_or_else(PoisonError::into_inner).0
-    }
-
-    /// Wakes every waiter.
-    pub fn notify_all(&self) {
-        self.0.notify_all();
+    /// Where the loop begins again at once: it spins.
+    #[inline]
+    pub fn again(&self) {
+        spin();
     }
 }
 
 /// Tells the processor, or the checker, that this thread spins until another one moves on.
+#[cfg(not(refolio_explore))]
 #[inline]
 pub fn spin() {
     #[cfg(refolio_loom)]
@@ -108,24 +76,43 @@ pub fn spin() {
     std::hint::spin_loop();
 }
 
+/// Tells the processor that this thread spins; the checker has better ways ([`Retry`]).
+#[cfg(refolio_explore)]
+#[inline]
+pub fn spin() {}
+
+/// What must be true whenever a thread comes here: asserted in debug builds, and under the
+/// checkers.
+#[inline]
+#[track_caller]
+pub fn rule(holds: bool, rule: &'static str) {
+    #[cfg(not(refolio_explore))]
+    debug_assert!(holds, "{rule}");
+    // While a broken rule unwinds, others may well be broken.
+    #[cfg(refolio_explore)]
+    if !holds && !std::thread::panicking() {
+        refolio_explore::violated(rule);
+    }
+}
+
 /// Whether the model that runs has taken the named protection away. Always false in a program:
 /// the call then compiles to nothing.
 #[inline(always)]
 pub fn broken(_protection: &'static str) -> bool {
-    #[cfg(refolio_loom)]
+    #[cfg(refolio_model)]
     return BROKEN.get() == Some(_protection);
-    #[cfg(not(refolio_loom))]
+    #[cfg(not(refolio_model))]
     false
 }
 
-#[cfg(refolio_loom)]
+#[cfg(refolio_model)]
 std::thread_local! {
     static BROKEN: std::cell::Cell<Option<&'static str>> = const { std::cell::Cell::new(None) };
 }
 
 /// Runs `model` without the named protection (none: with all of them). The checker runs all
 /// threads of a model on the calling one, so models beside each other do not meet.
-#[cfg(refolio_loom)]
+#[cfg(refolio_model)]
 pub fn without<R>(protection: Option<&'static str>, model: impl FnOnce() -> R) -> R {
     struct Restore;
     impl Drop for Restore {
@@ -139,6 +126,7 @@ pub fn without<R>(protection: Option<&'static str>, model: impl FnOnce() -> R) -
 }
 
 /// Notes, for the model that runs, that its search came here. In a program it compiles to nothing.
+#[cfg(not(refolio_explore))]
 #[inline(always)]
 pub fn reached(_place: &'static str) {
     #[cfg(refolio_loom)]
@@ -158,89 +146,52 @@ pub fn take_reached() -> Reached {
     REACHED.take()
 }
 
-#[cfg(refolio_loom)]
-pub use loom::thread_local;
-#[cfg(not(refolio_loom))]
-pub use std::thread_local;
+/// Says, in the trace of a model, what the thread does. In a program it compiles to nothing.
+#[cfg(not(refolio_explore))]
+#[inline(always)]
+pub fn narrate(_what: impl FnOnce() -> String) {}
 
-/// The checker's atomics, made so that it misses no execution.
-///
-/// Loom 0.7 knows of each atomic only who touched it last. When a thread loads what it is about to
-/// store, the load of another thread before that is forgotten, and the executions in which the
-/// store comes before it are never tried (loom's issues 166 and 392). Here every load takes its
-/// turn in a word beside the atomic first: so two loads depend on each other, both orders are
-/// tried, and in one of them the last to touch the atomic before the other thread's load is the
-/// store. The turns are Relaxed, and order nothing.
-#[cfg(refolio_loom)]
-mod checked {
-    use super::{Ordering, Relaxed};
-    use loom::sync::atomic;
-    use std::ops::{Deref, DerefMut};
-
-    macro_rules! checked {
-        ($name:ident $(<$t:ident>)?, $value:ty) => {
-            /// As the standard library's.
-            #[derive(Debug)]
-            pub struct $name $(<$t>)? {
-                value: atomic::$name $(<$t>)?,
-                turn: atomic::AtomicU32,
-            }
-
-            impl $(<$t>)? $name $(<$t>)? {
-                /// With this value.
-                #[track_caller]
-                pub fn new(value: $value) -> Self {
-                    Self { value: atomic::$name::new(value), turn: atomic::AtomicU32::new(0) }
-                }
-
-                /// After having taken its turn.
-                #[track_caller]
-                pub fn load(&self, order: Ordering) -> $value {
-                    self.turn.fetch_add(1, Relaxed);
-                    self.value.load(order)
-                }
-            }
-
-            impl $(<$t>)? Deref for $name $(<$t>)? {
-                type Target = atomic::$name $(<$t>)?;
-                fn deref(&self) -> &Self::Target {
-                    &self.value
-                }
-            }
-
-            impl $(<$t>)? DerefMut for $name $(<$t>)? {
-                fn deref_mut(&mut self) -> &mut Self::Target {
-                    &mut self.value
-                }
-            }
-        };
-    }
-
-    checked!(AtomicU32, u32);
-    checked!(AtomicU64, u64);
-    checked!(AtomicPtr<T>, *mut T);
-
-    impl Default for AtomicU32 {
-        fn default() -> Self {
-            Self::new(0)
-        }
-    }
-
-    impl Default for AtomicU64 {
-        fn default() -> Self {
-            Self::new(0)
-        }
-    }
+/// Runs `act`, whose result is all that matters of it afterwards: the checker may then take more
+/// states for the same.
+#[cfg(not(refolio_explore))]
+#[inline(always)]
+pub fn call<R: std::hash::Hash>(act: impl FnOnce() -> R) -> R {
+    act()
 }
 
-/// What counts and reports, and decides nothing: the standard library's also under the checker,
-/// which then has fewer words to interleave.
-pub mod plain {
-    pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
-    pub use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+/// What only reports: the standard library's always; to the checkers it does not exist.
+pub mod unwatched {
+    pub use std::sync::atomic::{AtomicU32, AtomicU64};
+    pub use std::sync::{Mutex, MutexGuard, PoisonError};
 
     /// Waits for a lock, and ignores poisoning as all locks here.
     pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What counts and reports, what a lock protects, and what decides little: no place where a checker
+/// tries another thread, which then has fewer words to interleave.
+pub mod plain {
+    #[cfg(refolio_explore)]
+    pub use refolio_explore::plain::{
+        AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Mutex, MutexGuard,
+    };
+    #[cfg(not(refolio_explore))]
+    pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
+    #[cfg(not(refolio_explore))]
+    pub use std::sync::{Mutex, MutexGuard};
+    pub use std::sync::{PoisonError, RwLock};
+
+    /// Waits for a lock, and ignores poisoning as all locks here.
+    #[cfg(not(refolio_explore))]
+    pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a lock.
+    #[cfg(refolio_explore)]
+    pub fn lock<T: std::hash::Hash>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         mutex.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -56,7 +56,7 @@
 
 use crate::entry::Entry;
 use crate::node::{Arena, BITS, Content, Node, SLOTS, place};
-use crate::sync::{broken, spin};
+use crate::sync::{Retry, broken};
 
 /// Where the way down from the head ends.
 enum End<'a> {
@@ -73,6 +73,7 @@ impl Arena {
     /// The entry that covers `index`, None if there is none.
     #[inline]
     pub fn load(&self, index: u64) -> Option<Entry> {
+        let retry = Retry::new();
         loop {
             match self.walk(index) {
                 End::Head(found) => return found,
@@ -82,7 +83,7 @@ impl Arena {
                     }
                 }
             }
-            raced();
+            raced(&retry);
         }
     }
 
@@ -155,8 +156,8 @@ impl Entry {
 
 /// Tells the checker, or the processor, that the load begins again.
 #[cold]
-fn raced() {
-    spin();
+fn raced(retry: &Retry) {
+    retry.again();
     #[cfg(test)]
     crate::sync::reached("retry");
 }

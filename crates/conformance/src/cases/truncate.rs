@@ -81,8 +81,9 @@ pub(crate) const WRITEBACK: Case = Case {
              writeback",
     needs: &[],
     run: |stage| {
-        let cast = &[TRUNCATOR, PUNCHER, SYNCER, WRITER, WRITER];
-        play(stage, FILES, cast, &[Fact::Cut, Fact::Synced, Fact::WrittenBack, Fact::Written]);
+        // What was cut off is read in again: then it shows what the store has.
+        let cast = &[TRUNCATOR, PUNCHER, SYNCER, WRITER, READER, READER];
+        play(stage, FILES, cast, &[Fact::Cut, Fact::WrittenBack, Fact::Filled, Fact::Emptied]);
     },
 };
 

@@ -69,6 +69,7 @@ impl Store for Dawdling {
     }
 
     fn punch(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.dawdle();
         self.store.punch(offset, len)
     }
 

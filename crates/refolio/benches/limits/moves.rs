@@ -62,6 +62,7 @@ fn against_copies(plan: Plan, order: u32, pages: &Pages) -> (Row, Row) {
     let mut arena = Arena::new(2 * plan.bytes);
     let copiers = arena::copiers();
     let mut node = 0;
+    round(pages, &mut node, order); // At first the kernel still has to find the memory.
     let reps = noise::repeat(plan.reps, || {
         let ours = round(pages, &mut node, order);
         let copy =
@@ -105,6 +106,7 @@ pub fn mapped(plan: Plan) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut add = |what: &str, pages: &Pages| {
         let mut node = 0;
+        round(pages, &mut node, 0);
         let reps = noise::repeat(plan.reps, || vec![round(pages, &mut node, 0)]);
         rows.push(Row {
             what: what.into(),

@@ -15,7 +15,7 @@
 pub(crate) mod state;
 
 use crate::frame::vec_with_room;
-use crate::sync::{Acquire, AtomicU32, AtomicU64, Relaxed, Release, broken};
+use crate::sync::{Acquire, AtomicU32, AtomicU64, Relaxed, Release, broken, rule};
 use crate::units::{FrameNo, PageIndex, pages};
 use crate::wait::Waits;
 use state::{Flag, Snapshot, State};
@@ -25,7 +25,7 @@ pub(crate) const NO_MAPPING: u32 = 0;
 
 /// A descriptor: one cache line.
 #[derive(Debug)]
-#[cfg_attr(not(refolio_loom), repr(align(64)))]
+#[cfg_attr(not(refolio_model), repr(align(64)))]
 pub(crate) struct Folio {
     pub state: State,
     /// Index in the file of the first page.
@@ -37,7 +37,7 @@ pub(crate) struct Folio {
     mapped: AtomicU32,
 }
 
-#[cfg(not(refolio_loom))]
+#[cfg(not(refolio_model))]
 const _: () = assert!(size_of::<Folio>() == 64);
 
 /// Of which file a folio is, and where in it.
@@ -59,6 +59,18 @@ impl Folio {
         }
     }
 
+    /// Names the words in the trace of a model.
+    #[cfg(refolio_explore)]
+    pub fn christen(&self, folio: &str) {
+        use crate::model::names;
+        use crate::sync::name;
+        self.state.christen(folio);
+        name(&self.mapping, || folio.into(), names::file);
+        name(&self.index, || folio.into(), names::index);
+        name(&self.mapped, || folio.into(), names::entries);
+        name(&self.private, || folio.into(), names::private);
+    }
+
     // Relaxed, where nothing else is said: the word's transitions publish these fields (see the
     // head of the file).
 
@@ -69,7 +81,8 @@ impl Folio {
         // hand from an earlier life, must not read the new file beside the old index. (That the
         // earlier life's file is not seen any more follows from the word: its clearing came before
         // the Release of a transition that the caller's own one reads from or after.)
-        self.mapping.load(Acquire) == mapping && self.index.load(Relaxed) == index.0
+        let order = if broken("identity-load-relaxed") { Relaxed } else { Acquire };
+        self.mapping.load(order) == mapping && self.index.load(Relaxed) == index.0
     }
 
     /// Which page of this folio of `mapping` has this index, if one has.
@@ -98,7 +111,8 @@ impl Folio {
     /// The folio is of no file any more.
     pub fn clear_identity(&self) {
         // Release: whoever sees this in `is` looks again, and finds the slot without the folio.
-        self.mapping.store(NO_MAPPING, Release);
+        let order = if broken("clear-identity-relaxed") { Relaxed } else { Release };
+        self.mapping.store(NO_MAPPING, order);
     }
 
     #[inline]
@@ -129,7 +143,7 @@ impl Folio {
     /// `count` more table entries, or fewer. Under the folio lock, so a load and a store will do.
     pub fn add_mapped(&self, count: i32) {
         let now = self.mapped.load(Relaxed).wrapping_add_signed(count);
-        debug_assert!(now <= state::MAX_REFERENCES, "an entry was unmapped twice");
+        rule(now <= state::MAX_REFERENCES, "an entry was unmapped twice");
         self.mapped.store(now, Relaxed);
     }
 
@@ -138,13 +152,14 @@ impl Folio {
     #[doc(alias = "folio_expected_ref_count")]
     pub fn expected_references(&self) -> u32 {
         let cached = if self.identity().is_some() { self.pages() } else { 0 };
-        cached + u32::from(self.state.load().has(Flag::PRIVATE)) + self.mapped()
+        let private = self.state.has(Flag::PRIVATE) && !broken("private-not-counted");
+        cached + u32::from(private) + self.mapped()
     }
 
     /// The embedder's word. Under the folio lock or a reference.
     #[doc(alias = "folio_get_private")]
     pub fn private(&self) -> Option<u64> {
-        self.state.load().has(Flag::PRIVATE).then(|| self.private.load(Relaxed))
+        self.state.has(Flag::PRIVATE).then(|| self.private.load(Relaxed))
     }
 
     /// Sets the embedder's word. Under the folio lock, while frozen; the reference that it holds is
@@ -155,7 +170,9 @@ impl Folio {
 
     /// What moves with the bytes besides them, from the frozen `source`.
     pub fn inherit(&self, source: &Folio) {
-        self.private.store(source.private.load(Relaxed), Relaxed);
+        if !broken("private-left-behind") {
+            self.private.store(source.private.load(Relaxed), Relaxed);
+        }
         self.state.inherit(&source.state);
     }
 }
@@ -173,6 +190,15 @@ impl Folios {
         let mut folios = vec_with_room(frames)?;
         folios.extend((0..frames).map(|_| Folio::free()));
         Some(Self { folios, waits: Waits::new() })
+    }
+
+    /// Names the words and the queue in the trace of a model.
+    #[cfg(refolio_explore)]
+    pub fn christen(&self) {
+        for (frame, folio) in self.folios.iter().enumerate() {
+            folio.christen(&format!("folio {frame}"));
+        }
+        self.waits.christen();
     }
 
     /// The descriptor of `frame`, whatever it is used for now.

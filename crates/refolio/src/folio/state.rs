@@ -34,9 +34,11 @@
 //! | `POISONED` | the write guard, under the folio lock | the bytes are not to be trusted, moved or written back |
 //! | `GUARDED` | the write guard, under the folio lock | the lock is in the embedder's hands, for as long as it likes |
 
+#[cfg(refolio_explore)]
+mod told;
 use std::hint::cold_path;
 
-use crate::sync::{Acquire, AtomicU64, Relaxed, Release, broken, fence};
+use crate::sync::{Acquire, AtomicU64, Relaxed, Release, Retry, broken, call, fence, rule};
 
 const REFERENCES: u64 = (1 << 20) - 1;
 const VERSION_ONE: u64 = 1 << 32;
@@ -123,7 +125,7 @@ impl Snapshot {
 
 /// What came of asking for a reference.
 #[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Get {
     Got,
     /// No reference can be had now: the folio is frozen (for a write, a move, an eviction) or free.
@@ -134,7 +136,7 @@ pub(crate) enum Get {
 
 /// What giving a reference back left behind.
 #[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Put {
     /// Others hold the folio still.
     Others { wake: bool },
@@ -144,7 +146,7 @@ pub(crate) enum Put {
 
 /// Whether a transition happened; if not, how many references there were.
 #[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Freeze {
     Frozen,
     Refused { references: u32 },
@@ -152,7 +154,7 @@ pub(crate) enum Freeze {
 
 /// Whether somebody sleeps on the word and is to be woken now.
 #[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Wake(pub bool);
 
 /// The word itself.
@@ -169,7 +171,17 @@ impl State {
     /// whoever goes on from this answer (an optimistic reader reads the identity and the bytes).
     #[inline]
     pub fn load(&self) -> Snapshot {
-        Snapshot(self.0.load(Acquire))
+        Snapshot(self.0.load(if broken("load-relaxed") { Relaxed } else { Acquire }))
+    }
+
+    /// The version now; see [`load`](Self::load).
+    pub fn version(&self) -> u32 {
+        call(|| self.load().version())
+    }
+
+    /// Whether the flag is set now; see [`load`](Self::load).
+    pub fn has(&self, flag: Flag) -> bool {
+        call(|| self.load().has(flag))
     }
 
     /// Whether bytes and identity have stood still since `before`: the second half of an optimistic
@@ -182,13 +194,17 @@ impl State {
         // Acquire (fence): the relaxed reads of the bytes come before the load below. Whoever read
         // a byte stored after a change of version sees that change, since its maker put a Release
         // fence between the change and its stores.
-        fence(Acquire);
-        let now = Snapshot(self.0.load(Relaxed));
-        if now == before {
-            return true; // As a rule not even a flag has changed.
+        if !broken("read-without-fence") {
+            fence(Acquire);
         }
-        cold_path();
-        now.version() == before.version()
+        call(|| {
+            let now = Snapshot(self.0.load(Relaxed));
+            if now == before {
+                return true; // As a rule not even a flag has changed.
+            }
+            cold_path();
+            now.version() == before.version()
+        })
     }
 
     /// Takes a free frame into use, with one reference and the folio lock, for its first owner.
@@ -196,12 +212,15 @@ impl State {
         let flags = flags.iter().fold(Flag::LOCKED.0, |all, flag| all | flag.0);
         // Relaxed: the frame came out of its node's free list, whose lock orders us after its last
         // owner. A RMW, because a reader that is late may still set REFERENCED or WAITERS on it.
-        self.update(Relaxed, |word| {
-            debug_assert_eq!(word & REFERENCES, 0, "a free frame has no references");
-            let kept = word & Flag::WAITERS.0 | word & !(VERSION_ONE - 1);
-            let grown = if broken("truncate-keeps-version") { 0 } else { VERSION_ONE };
-            Some(kept.wrapping_add(grown) | flags | 1)
-        });
+        let claim = || {
+            self.update(Relaxed, |word| {
+                rule(word & REFERENCES == 0, "a free frame has no references");
+                let kept = word & Flag::WAITERS.0 | word & !(VERSION_ONE - 1);
+                let grown = if broken("claim-keeps-version") { 0 } else { VERSION_ONE };
+                Some(kept.wrapping_add(grown) | flags | 1)
+            })
+        };
+        call(|| claim().is_ok());
         // Release (fence): see `is_unchanged`.
         if !broken("claim-without-fence") {
             fence(Release);
@@ -212,23 +231,20 @@ impl State {
     #[doc(alias = "folio_try_get")]
     #[inline]
     pub fn try_get(&self) -> Get {
-        // Nothing is concluded from a refusal but to look again.
-        let mut word = self.first_look();
-        loop {
-            if word & REFERENCES == 0 && !broken("get-from-frozen") {
-                return Get::Frozen;
+        // Acquire: pairs with the Release of `unfreeze`, so that the holder sees the identity and
+        // the bytes that the freezer left. (Nothing is concluded from a refusal but to look again.)
+        let order = if broken("try-get-relaxed") { Relaxed } else { Acquire };
+        call(|| {
+            let got = self.update(order, |word| {
+                let free = word & REFERENCES == 0 && !broken("get-from-frozen");
+                (!free && word & REFERENCES != REFERENCES).then_some(word + 1)
+            });
+            match got {
+                Ok(_) => Get::Got,
+                Err(word) if word & REFERENCES == 0 => Get::Frozen,
+                Err(_) => Get::Saturated,
             }
-            if word & REFERENCES == REFERENCES {
-                return Get::Saturated;
-            }
-            // Acquire: pairs with the Release of `unfreeze`, so that the holder sees the identity
-            // and the bytes that the freezer left.
-            let order = if broken("try-get-relaxed") { Relaxed } else { Acquire };
-            match self.0.compare_exchange_weak(word, word + 1, order, Relaxed) {
-                Ok(_) => return Get::Got,
-                Err(newer) => word = newer,
-            }
-        }
+        })
     }
 
     /// One more reference to a folio that can be read, and of which `is_it` says that it is the one
@@ -238,21 +254,25 @@ impl State {
     /// exchange succeeds only if the version has stood still since before `is_it` looked.
     #[inline]
     pub fn try_get_readable(&self, is_it: impl Fn() -> bool) -> Option<Snapshot> {
+        let retry = Retry::new();
         loop {
             let before = self.load();
             if !before.is_readable() || before.0 & REFERENCES == REFERENCES || !is_it() {
                 return None;
             }
             // Acquire (fence): what `is_it` read comes before the exchange, as in `is_unchanged`.
-            fence(Acquire);
+            if !broken("get-without-fence") {
+                fence(Acquire);
+            }
             if broken("get-skips-version") {
                 self.0.fetch_add(1, Acquire);
                 return Some(before);
             }
             // Acquire: as `try_get`.
-            match self.0.compare_exchange_weak(before.0, before.0 + 1, Acquire, Relaxed) {
+            let order = if broken("get-readable-relaxed") { Relaxed } else { Acquire };
+            match self.0.compare_exchange_weak(before.0, before.0 + 1, order, Relaxed) {
                 Ok(_) => return Some(before),
-                Err(_) => crate::sync::spin(),
+                Err(_) => retry.again(),
             }
         }
     }
@@ -261,9 +281,11 @@ impl State {
     #[doc(alias = "folio_ref_add")]
     pub fn get_more(&self, count: u32) {
         // Relaxed: the holder's own reference has ordered everything already.
-        let before = self.0.fetch_add(u64::from(count), Relaxed);
-        debug_assert_ne!(before & REFERENCES, 0, "a holder keeps the folio from being frozen");
-        debug_assert!((before & REFERENCES) + u64::from(count) <= REFERENCES);
+        call(|| {
+            let before = self.0.fetch_add(u64::from(count), Relaxed) & REFERENCES;
+            rule(before != 0, "a holder keeps the folio from being frozen");
+            rule(before + u64::from(count) <= REFERENCES, "a folio has too many references");
+        });
     }
 
     /// Gives `count` references back.
@@ -273,41 +295,45 @@ impl State {
     pub fn put_many(&self, count: u32) -> Put {
         // Release: the holder's reads come before the freezer's writes, or the next owner's.
         let order = if broken("put-relaxed") { Relaxed } else { Release };
-        let before = self.0.fetch_sub(u64::from(count), order);
-        debug_assert!(before & REFERENCES >= u64::from(count), "a reference was put twice");
-        if before & REFERENCES == u64::from(count) {
-            // Acquire (fence): the last one sees what all the others did, before the frame is
-            // freed.
-            fence(Acquire);
-            return Put::Last;
-        }
-        Put::Others { wake: before & Flag::WAITERS.0 != 0 }
+        call(|| {
+            let before = self.0.fetch_sub(u64::from(count), order);
+            rule(before & REFERENCES >= u64::from(count), "a reference was put twice");
+            if before & REFERENCES == u64::from(count) {
+                // Acquire (fence): the last one sees what all the others did, before the frame is
+                // freed.
+                if !broken("last-put-without-fence") {
+                    fence(Acquire);
+                }
+                return Put::Last;
+            }
+            Put::Others { wake: before & Flag::WAITERS.0 != 0 }
+        })
     }
 
     /// From exactly `expected` references to none: from now on the caller owns the folio, since
     /// nobody can get a reference. Bytes and identity may change: the version grows.
     #[doc(alias = "folio_ref_freeze")]
     pub fn freeze(&self, expected: u32) -> Freeze {
-        let mut word = self.first_look();
-        loop {
-            let references = (word & REFERENCES) as u32;
-            if references != expected && !broken("freeze-without-count") {
-                return Freeze::Refused { references };
+        // Acquire: pairs with the Release of `put`: the reads of every earlier holder come before
+        // our writes. (With Relaxed the last dropper's reads race with them.)
+        let order = if broken("freeze-relaxed") { Relaxed } else { Acquire };
+        let frozen = call(|| {
+            let frozen = self.update(order, |word| {
+                let counted = word & REFERENCES == u64::from(expected);
+                let kept = if broken("count-without-freeze") { word & REFERENCES } else { 0 };
+                let frozen = (word & !REFERENCES | kept).wrapping_add(VERSION_ONE);
+                (counted || broken("freeze-without-count")).then_some(frozen)
+            });
+            match frozen {
+                Ok(_) => Freeze::Frozen,
+                Err(word) => Freeze::Refused { references: (word & REFERENCES) as u32 },
             }
-            let frozen = (word & !REFERENCES).wrapping_add(VERSION_ONE);
-            // Acquire: pairs with the Release of `put`: the reads of every earlier holder come
-            // before our writes. (With Relaxed the last dropper's reads race with them.)
-            let order = if broken("freeze-relaxed") { Relaxed } else { Acquire };
-            match self.0.compare_exchange_weak(word, frozen, order, Relaxed) {
-                Ok(_) => break,
-                Err(newer) => word = newer,
-            }
-        }
+        });
         // Release (fence): see `is_unchanged`.
-        if !broken("freeze-without-fence") {
+        if frozen == Freeze::Frozen && !broken("freeze-without-fence") {
             fence(Release);
         }
-        Freeze::Frozen
+        frozen
     }
 
     /// From frozen to `count` references.
@@ -315,9 +341,15 @@ impl State {
     pub fn unfreeze(&self, count: u32) -> Wake {
         // Release: whoever gets a reference (or reads the word) sees what was done while frozen.
         let order = if broken("unfreeze-relaxed") { Relaxed } else { Release };
-        let before = self.0.fetch_add(u64::from(count), order);
-        debug_assert_eq!(before & REFERENCES, 0, "only a frozen folio is unfrozen");
-        Wake(before & Flag::WAITERS.0 != 0)
+        call(|| {
+            if broken("count-without-freeze") {
+                let thawed = self.update(order, |word| Some(word & !REFERENCES | u64::from(count)));
+                return Wake(thawed.is_ok_and(|word| word & Flag::WAITERS.0 != 0));
+            }
+            let before = self.0.fetch_add(u64::from(count), order);
+            rule(before & REFERENCES == 0, "only a frozen folio is unfrozen");
+            Wake(before & Flag::WAITERS.0 != 0)
+        })
     }
 
     /// The version grows without a freeze: identity is about to change under the folio lock
@@ -325,7 +357,9 @@ impl State {
     pub fn bump_version(&self) {
         // Release, as a fence: see `is_unchanged`.
         self.0.fetch_add(VERSION_ONE, Relaxed);
-        fence(Release);
+        if !broken("bump-without-fence") {
+            fence(Release);
+        }
     }
 
     /// The folio lock, if it is free.
@@ -333,20 +367,22 @@ impl State {
     #[must_use]
     pub fn try_lock(&self) -> bool {
         // Acquire: pairs with the Release of `unlock`.
-        self.0.fetch_or(Flag::LOCKED.0, Acquire) & Flag::LOCKED.0 == 0
+        let order = if broken("lock-relaxed") { Relaxed } else { Acquire };
+        call(|| self.0.fetch_or(Flag::LOCKED.0, order) & Flag::LOCKED.0 == 0)
     }
 
     /// Gives the folio lock back.
     #[doc(alias = "folio_unlock")]
     pub fn unlock(&self) -> Wake {
         // Release: the next holder sees what was done under the lock.
-        self.clear(Flag::LOCKED, Release)
+        self.clear(Flag::LOCKED, if broken("unlock-relaxed") { Relaxed } else { Release })
     }
 
     /// Announces a sleeper, under the lock of its queue; the word with the announcement in it.
     pub fn expect_waiter(&self) -> Snapshot {
         // Acquire: the sleeper goes on from what it sees, as after `load`.
-        Snapshot(self.0.fetch_or(Flag::WAITERS.0, Acquire) | Flag::WAITERS.0)
+        let order = if broken("sleep-relaxed") { Relaxed } else { Acquire };
+        Snapshot(self.0.fetch_or(Flag::WAITERS.0, order) | Flag::WAITERS.0)
     }
 
     /// Nobody sleeps any more: under the lock of the queue, before all are woken.
@@ -366,12 +402,12 @@ impl State {
     /// Sets a flag; whether it was set before. Relaxed: flags other than LOCKED and UPTODATE
     /// publish nothing; they change under the folio lock, or are hints.
     pub fn set(&self, flag: Flag) -> bool {
-        self.0.fetch_or(flag.0, Relaxed) & flag.0 != 0
+        call(|| self.0.fetch_or(flag.0, Relaxed) & flag.0 != 0)
     }
 
     /// Clears a flag; whether it was set before. Relaxed: as `set`.
     pub fn test_and_clear(&self, flag: Flag) -> bool {
-        self.0.fetch_and(!flag.0, Relaxed) & flag.0 != 0
+        call(|| self.0.fetch_and(!flag.0, Relaxed) & flag.0 != 0)
     }
 
     /// Notes that the folio is used; writes only when that is news.
@@ -387,7 +423,8 @@ impl State {
     #[doc(alias = "folio_end_writeback")]
     pub fn end_writeback(&self) -> Wake {
         // Release: the store's reads of the bytes come before the next writer's stores.
-        self.clear(Flag::WRITEBACK, Release)
+        let order = if broken("end-writeback-relaxed") { Relaxed } else { Release };
+        self.clear(Flag::WRITEBACK, order)
     }
 
     /// Off the list, with a reference for the isolator; false when the folio is not on the list, is
@@ -396,11 +433,15 @@ impl State {
     #[must_use]
     pub fn try_isolate(&self) -> bool {
         // Acquire: as `try_get`, since it makes a holder.
-        self.update(Acquire, |word| {
-            let free = word & REFERENCES == 0 || word & REFERENCES == REFERENCES;
-            let listed = word & Flag::ON_LRU.0 != 0 || broken("isolation-shared");
-            (listed && !free).then_some((word & !Flag::ON_LRU.0) + 1)
-        })
+        let order = if broken("isolate-relaxed") { Relaxed } else { Acquire };
+        let isolated = || {
+            self.update(order, |word| {
+                let free = word & REFERENCES == 0 || word & REFERENCES == REFERENCES;
+                let listed = word & Flag::ON_LRU.0 != 0 || broken("isolation-shared");
+                (listed && !free).then_some((word & !Flag::ON_LRU.0) + 1)
+            })
+        };
+        call(|| isolated().is_ok())
     }
 
     /// The flags that move with the bytes, from the frozen `source` to this folio; gone from the
@@ -410,18 +451,22 @@ impl State {
         // Relaxed: `unfreeze` publishes the source's word.
         let flags = source.0.fetch_and(!(Flag::MOVES & !Flag::ANON.0 & !Flag::UPTODATE.0), Relaxed);
         // Release: as `mark_uptodate`.
-        self.0.fetch_or(flags & Flag::MOVES, Release);
+        let order = if broken("inherit-relaxed") { Relaxed } else { Release };
+        let lost = if broken("dirty-left-behind") { Flag::DIRTY.0 } else { 0 };
+        self.0.fetch_or(flags & Flag::MOVES & !lost, order);
     }
 
     fn clear(&self, flag: Flag, order: crate::sync::Ordering) -> Wake {
-        let before = self.0.fetch_and(!flag.0, order);
-        debug_assert_ne!(before & flag.0, 0, "only what was set is cleared");
-        Wake(before & Flag::WAITERS.0 != 0)
+        call(|| {
+            let before = self.0.fetch_and(!flag.0, order);
+            rule(before & flag.0 != 0, "only what was set is cleared");
+            Wake(before & Flag::WAITERS.0 != 0)
+        })
     }
 
-    /// The word that a compare-exchange begins with. Relaxed: when it is stale the exchange fails,
-    /// and tells the newest. (The checker would try out each stale one; there we begin with an
-    /// exchange that fails.)
+    /// The word that a compare-exchange begins with. Relaxed: a stale one makes it fail, and tell the
+    /// newest. (Loom would try out each stale one; there we begin with an exchange that fails.)
+    #[cfg(not(refolio_explore))]
     #[inline]
     fn first_look(&self) -> u64 {
         if cfg!(refolio_loom) {
@@ -430,14 +475,26 @@ impl State {
         self.0.load(Relaxed)
     }
 
-    fn update(&self, success: crate::sync::Ordering, change: impl Fn(u64) -> Option<u64>) -> bool {
-        let mut word = self.first_look();
-        while let Some(next) = change(word) {
-            match self.0.compare_exchange_weak(word, next, success, Relaxed) {
-                Ok(_) => return true,
-                Err(newer) => word = newer,
+    /// Changes the word at once, unless `change` answers None: the word before, or the one that was
+    /// not to be changed.
+    #[inline]
+    fn update(
+        &self,
+        success: crate::sync::Ordering,
+        change: impl Fn(u64) -> Option<u64>,
+    ) -> Result<u64, u64> {
+        #[cfg(refolio_explore)]
+        return self.0.fetch_update(success, Relaxed, change);
+        #[cfg(not(refolio_explore))]
+        {
+            let mut word = self.first_look();
+            while let Some(next) = change(word) {
+                match self.0.compare_exchange_weak(word, next, success, Relaxed) {
+                    Ok(_) => return Ok(word),
+                    Err(newer) => word = newer,
+                }
             }
+            Err(word)
         }
-        false
     }
 }

@@ -14,9 +14,9 @@
 //!
 //! Plain slices exist only where the protocol makes the bytes stand still ([`Frames::bytes`]).
 
-#[cfg(not(refolio_loom))]
+#[cfg(not(refolio_model))]
 mod arena;
-#[cfg(refolio_loom)]
+#[cfg(refolio_model)]
 #[path = "model.rs"]
 mod arena;
 mod fill;
@@ -24,9 +24,9 @@ mod reserve;
 mod room;
 #[cfg(test)]
 mod tests;
-#[cfg(any(test, refolio_loom, not(target_arch = "x86_64"), miri))]
+#[cfg(any(test, refolio_model, not(target_arch = "x86_64"), miri))]
 mod words;
-#[cfg(all(target_arch = "x86_64", not(refolio_loom), not(miri)))]
+#[cfg(all(target_arch = "x86_64", not(refolio_model), not(miri)))]
 mod x86_64;
 
 pub use fill::FillBuf;
@@ -63,6 +63,12 @@ impl Frames {
         let place = |(run, first): (&Run, &FrameNo)| arena.place(byte(*first), run);
         let backings = runs.iter().zip(&first).map(place).collect();
         Ok((Self { arena, first }, backings))
+    }
+
+    /// Names the words in the trace of a model.
+    #[cfg(refolio_explore)]
+    pub fn christen(&self) {
+        self.arena.christen();
     }
 
     /// The first frame of run `run`: a multiple of the largest folio.

@@ -5,6 +5,7 @@
 
 #![allow(unsafe_code)] // One call of `madvise(2)`, which changes no byte.
 
+#[cfg(not(any(miri, refolio_model)))]
 use crate::units::{MAX_ORDER, folio_bytes};
 
 /// An empty vector with room for `len` elements, on huge pages where it spans some and the kernel
@@ -13,7 +14,7 @@ use crate::units::{MAX_ORDER, folio_bytes};
 pub(crate) fn vec_with_room<T>(len: usize) -> Option<Vec<T>> {
     let mut vec = Vec::new();
     vec.try_reserve_exact(len).ok()?;
-    #[cfg(not(any(miri, refolio_loom)))]
+    #[cfg(not(any(miri, refolio_model)))]
     {
         let room = vec.spare_capacity_mut().as_mut_ptr_range();
         let huge = folio_bytes(MAX_ORDER);

@@ -15,7 +15,7 @@ struct Versioned {
     version: AtomicU64,
 }
 
-const LEN: usize = if cfg!(refolio_loom) { 12 } else { 3000 };
+const LEN: usize = if cfg!(refolio_model) { 12 } else { 3000 };
 
 impl Versioned {
     fn new() -> Arc<Self> {
@@ -70,7 +70,7 @@ fn an_optimistic_reader_never_believes_torn_bytes() {
     assert!(SEEN.get().iter().all(|count| *count > 0), "unreached: {:?}", SEEN.get());
 }
 
-#[cfg(not(refolio_loom))]
+#[cfg(not(refolio_model))]
 #[test]
 fn an_optimistic_reader_never_believes_torn_bytes() {
     use std::time::{Duration, Instant};
@@ -97,7 +97,7 @@ fn an_optimistic_reader_never_believes_torn_bytes() {
     assert!(believed > 0 && disbelieved > 0, "{believed} believed, {disbelieved} not");
 }
 
-#[cfg(not(refolio_loom))]
+#[cfg(not(refolio_model))]
 mod plain {
     use super::super::words;
     use super::*;

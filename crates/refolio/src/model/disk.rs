@@ -5,8 +5,10 @@ use std::io::{self, IoSlice};
 
 use crate::frame::FillBuf;
 use crate::store::Store;
-use crate::sync::plain::{AtomicBool, Mutex, MutexGuard};
-use crate::sync::{Arc, Ordering, Relaxed};
+use crate::sync::plain::{AtomicBool, AtomicU32, Mutex, MutexGuard};
+#[cfg(refolio_loom)]
+use crate::sync::{self, AcqRel};
+use crate::sync::{Arc, Relaxed};
 use crate::units::{PAGE_SIZE, PageIndex};
 
 /// Bytes in memory, which can refuse to be written. Clones share them.
@@ -16,7 +18,10 @@ pub struct Disk(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     bytes: Mutex<Vec<u8>>,
+    #[cfg(refolio_loom)]
+    calls: sync::AtomicU32,
     fails: AtomicBool,
+    writes: AtomicU32,
 }
 
 impl Disk {
@@ -31,7 +36,10 @@ impl Disk {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
-        loom::sync::atomic::fence(Ordering::SeqCst);
+        // AcqRel: orders the calls among each other, and nothing else. (The explorer needs no
+        // order, and would take each call for a crossroads.)
+        #[cfg(refolio_loom)]
+        self.0.calls.fetch_add(1, AcqRel);
         self.0.bytes.lock().unwrap()
     }
 
@@ -43,6 +51,11 @@ impl Disk {
         let len = rest.len().min(PAGE_SIZE);
         page[..len].copy_from_slice(&rest[..len]);
         page
+    }
+
+    /// How often it was written to.
+    pub fn writes(&self) -> u32 {
+        self.0.writes.load(Relaxed)
     }
 
     /// From now on each write fails, or none.
@@ -69,6 +82,7 @@ impl Store for Disk {
         if self.0.fails.load(Relaxed) {
             return Err(io::ErrorKind::StorageFull.into());
         }
+        self.0.writes.fetch_add(1, Relaxed);
         let from = bufs.iter().flat_map(|buf| buf.iter().copied()).collect::<Vec<_>>();
         let (start, end) = (offset as usize, offset as usize + from.len());
         let mut bytes = self.lock();

@@ -3,19 +3,21 @@
 use super::search::Model;
 use super::world::{World, first, full, meet};
 
-const MODEL: Model = Model {
+pub const MODEL: Model = Model {
     cell: module_path!(),
-    preemptions: Some(3),
+    preemptions: Some(4),
     outcomes: &["evicted", "not evicted", "nothing to evict"],
     protections: &[("freeze-without-count", "put twice")],
     scenes: &[meeting],
 };
 
+#[cfg(refolio_loom)]
 #[test]
 fn holds() {
     MODEL.holds();
 }
 
+#[cfg(refolio_loom)]
 #[test]
 fn misses() {
     MODEL.misses();

@@ -4,23 +4,28 @@
 use super::search::Model;
 use super::world::{World, first, full, meet};
 
-const MODEL: Model = Model {
+pub const MODEL: Model = Model {
     cell: module_path!(),
-    preemptions: Some(3),
+    preemptions: Some(4),
     outcomes: &["evicted", "not evicted", "found here", "stale", "frozen", "nothing"],
     protections: &[
         ("lookup-skips-recheck", "a strange page"),
         ("get-from-frozen", "free and used frames"),
         ("freeze-without-count", "Causality"),
+        ("identity-relaxed", "Causality"),
+        ("try-get-relaxed", "Causality"),
+        ("identity-load-relaxed", "Causality"),
     ],
     scenes: &[meeting],
 };
 
+#[cfg(refolio_loom)]
 #[test]
 fn holds() {
     MODEL.holds();
 }
 
+#[cfg(refolio_loom)]
 #[test]
 fn misses() {
     MODEL.misses();

@@ -4,19 +4,25 @@
 use super::search::Model;
 use super::world::{World, first, full, meet};
 
-const MODEL: Model = Model {
+pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["evicted", "not evicted", "slept"],
-    protections: &[("freeze-without-count", "Causality"), ("put-relaxed", "Causality")],
+    protections: &[
+        ("freeze-without-count", "Causality"),
+        ("put-relaxed", "Causality"),
+        ("evict-forgets-list", "flags of frame"),
+    ],
     scenes: &[meeting],
 };
 
+#[cfg(refolio_loom)]
 #[test]
 fn holds() {
     MODEL.holds();
 }
 
+#[cfg(refolio_loom)]
 #[test]
 fn misses() {
     MODEL.misses();

@@ -4,19 +4,24 @@
 use super::search::Model;
 use super::world::{World, full, meet};
 
-const MODEL: Model = Model {
+pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["evicted", "not evicted", "written", "not written", "slept"],
-    protections: &[("evict-ignores-writeback", "put twice")],
-    scenes: &[meeting, failing],
+    protections: &[
+        ("writeback-unprotected", "page 0 in the store"),
+        ("failed-writeback-cleans", "page 0 in the store"),
+    ],
+    scenes: &[failing, meeting],
 };
 
+#[cfg(refolio_loom)]
 #[test]
 fn holds() {
     MODEL.holds();
 }
 
+#[cfg(refolio_loom)]
 #[test]
 fn misses() {
     MODEL.misses();

@@ -4,7 +4,7 @@
 use super::search::Model;
 use super::world::{World, first, full, meet};
 
-const MODEL: Model = Model {
+pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &[
@@ -16,15 +16,20 @@ const MODEL: Model = Model {
         "read",
         "not read",
     ],
-    protections: &[("uptodate-before-bytes", "a strange page")],
+    protections: &[
+        ("uptodate-before-bytes", "a strange page"),
+        ("uptodate-relaxed", "a strange page"),
+    ],
     scenes: &[meeting],
 };
 
+#[cfg(refolio_loom)]
 #[test]
 fn holds() {
     MODEL.holds();
 }
 
+#[cfg(refolio_loom)]
 #[test]
 fn misses() {
     MODEL.misses();

@@ -8,7 +8,7 @@ use crate::hint::Hints;
 use crate::sync::{Arc, reached};
 use crate::units::PageIndex;
 
-const MODEL: Model = Model {
+pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &[
@@ -23,6 +23,7 @@ const MODEL: Model = Model {
     protections: &[
         ("get-skips-version", "freed after it left its file"),
         ("read-skips-version", "page"),
+        ("hint-believed", "a strange page"),
     ],
     scenes: &[
         pinned_where_it_was,
@@ -32,11 +33,13 @@ const MODEL: Model = Model {
     ],
 };
 
+#[cfg(refolio_loom)]
 #[test]
 fn holds() {
     MODEL.holds();
 }
 
+#[cfg(refolio_loom)]
 #[test]
 fn misses() {
     MODEL.misses();

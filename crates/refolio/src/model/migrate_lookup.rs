@@ -4,22 +4,31 @@
 use super::search::Model;
 use super::world::{World, first, full, meet};
 
-const MODEL: Model = Model {
+pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["moved", "again: references", "found here", "found there", "stale", "frozen"],
     protections: &[
         ("lookup-skips-recheck", "a strange page"),
         ("get-from-frozen", "free and used frames"),
+        ("identity-relaxed", "Causality"),
+        ("copy-after-switch", "Causality"),
+        ("slot-before-freeze", "is another one"),
+        ("identity-left-behind", "a page moved while it was pinned"),
+        ("thaw-before-store", "a page moved while it was pinned"),
+        ("thaw-one-too-many", "free and used frames"),
+        ("thaw-one-too-few", "put twice"),
     ],
     scenes: &[meeting],
 };
 
+#[cfg(refolio_loom)]
 #[test]
 fn holds() {
     MODEL.holds();
 }
 
+#[cfg(refolio_loom)]
 #[test]
 fn misses() {
     MODEL.misses();

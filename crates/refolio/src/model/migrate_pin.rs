@@ -4,19 +4,25 @@
 use super::search::Model;
 use super::world::{World, first, full, meet};
 
-const MODEL: Model = Model {
+pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["moved", "again: references", "slept"],
-    protections: &[("freeze-without-count", "put twice"), ("put-relaxed", "Causality")],
+    protections: &[
+        ("freeze-without-count", "put twice"),
+        ("count-without-freeze", "put twice"),
+        ("put-relaxed", "Causality"),
+    ],
     scenes: &[alone, reused],
 };
 
+#[cfg(refolio_loom)]
 #[test]
 fn holds() {
     MODEL.holds();
 }
 
+#[cfg(refolio_loom)]
 #[test]
 fn misses() {
     MODEL.misses();

@@ -8,7 +8,7 @@
 use super::search::Model;
 use super::world::{World, first, full};
 
-const MODEL: Model = Model {
+pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["read", "read again", "not read"],
@@ -16,11 +16,13 @@ const MODEL: Model = Model {
     scenes: &[until_copied, from_the_switch_on],
 };
 
+#[cfg(refolio_loom)]
 #[test]
 fn holds() {
     MODEL.holds();
 }
 
+#[cfg(refolio_loom)]
 #[test]
 fn misses() {
     MODEL.misses();

@@ -4,7 +4,7 @@
 use super::search::Model;
 use super::world::{World, full, meet};
 
-const MODEL: Model = Model {
+pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &[
@@ -16,15 +16,24 @@ const MODEL: Model = Model {
         "written",
         "not written",
     ],
-    protections: &[("migrate-ignores-writeback", "put twice")],
-    scenes: &[meeting, failing],
+    protections: &[
+        ("writeback-unprotected", "flags of frame"),
+        ("failed-writeback-cleans", "clean in the cache"),
+        ("dirty-left-behind", "clean in the cache"),
+        ("mark-left-behind", "flags of frame"),
+        ("counter-left-behind", "discounted twice"),
+        ("dirty-without-mark", "flags of frame"),
+    ],
+    scenes: &[failing, meeting],
 };
 
+#[cfg(refolio_loom)]
 #[test]
 fn holds() {
     MODEL.holds();
 }
 
+#[cfg(refolio_loom)]
 #[test]
 fn misses() {
     MODEL.misses();

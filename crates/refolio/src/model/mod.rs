@@ -5,8 +5,14 @@
 //! ([`search`]): no byte of another page, none torn, none lost; what is pinned stays; and at rest
 //! everything adds up. A deadlock is found by the checker.
 
+mod acts;
 mod disk;
+#[cfg(refolio_explore)]
+mod explore;
+#[cfg(refolio_explore)]
+pub(crate) mod names;
 mod search;
+pub mod variants;
 mod world;
 
 mod migrate_evict;
@@ -48,7 +54,89 @@ mod evict_pin;
 mod evict_read;
 mod evict_writeback;
 
+mod fault_fault;
+mod writeback_writeback;
+
+mod scene_anonymous;
+mod scene_append;
+mod scene_batch_lock_waiter;
+mod scene_copy_on_write;
+mod scene_forms;
+mod scene_hint_ahead;
+mod scene_large_folio;
+mod scene_large_truncate;
+mod scene_memory;
 mod scene_migrate_evict_lookup;
 mod scene_migrate_lookup_refill;
+mod scene_migrate_migrate_write;
 mod scene_pin_until_drain;
+mod scene_private;
+mod scene_retire;
 mod scene_truncate_zeros;
+mod scene_two_views;
+mod scene_view_read;
+mod scene_waiters;
+
+#[cfg(refolio_explore)]
+pub use explore::Scene;
+pub use search::Model;
+
+/// All meetings of the matrix, and the scenes of three.
+pub const ALL: &[&Model] = &[
+    &migrate_evict::MODEL,
+    &migrate_fault::MODEL,
+    &migrate_fill::MODEL,
+    &migrate_hint::MODEL,
+    &migrate_lookup::MODEL,
+    &migrate_migrate::MODEL,
+    &migrate_pin::MODEL,
+    &migrate_read::MODEL,
+    &migrate_truncate::MODEL,
+    &migrate_write::MODEL,
+    &migrate_writeback::MODEL,
+    &write_evict::MODEL,
+    &write_fault::MODEL,
+    &write_fill::MODEL,
+    &write_lookup::MODEL,
+    &write_pin::MODEL,
+    &write_read::MODEL,
+    &write_truncate::MODEL,
+    &write_write::MODEL,
+    &write_writeback::MODEL,
+    &truncate_evict::MODEL,
+    &truncate_fault::MODEL,
+    &truncate_fill::MODEL,
+    &truncate_lookup::MODEL,
+    &truncate_pin::MODEL,
+    &truncate_read::MODEL,
+    &truncate_truncate::MODEL,
+    &truncate_writeback::MODEL,
+    &evict_evict::MODEL,
+    &evict_fault::MODEL,
+    &evict_fill::MODEL,
+    &evict_lookup::MODEL,
+    &evict_pin::MODEL,
+    &evict_read::MODEL,
+    &evict_writeback::MODEL,
+    &fault_fault::MODEL,
+    &writeback_writeback::MODEL,
+    &scene_anonymous::MODEL,
+    &scene_append::MODEL,
+    &scene_batch_lock_waiter::MODEL,
+    &scene_copy_on_write::MODEL,
+    &scene_forms::MODEL,
+    &scene_hint_ahead::MODEL,
+    &scene_large_folio::MODEL,
+    &scene_large_truncate::MODEL,
+    &scene_memory::MODEL,
+    &scene_migrate_evict_lookup::MODEL,
+    &scene_migrate_lookup_refill::MODEL,
+    &scene_migrate_migrate_write::MODEL,
+    &scene_pin_until_drain::MODEL,
+    &scene_private::MODEL,
+    &scene_retire::MODEL,
+    &scene_truncate_zeros::MODEL,
+    &scene_two_views::MODEL,
+    &scene_view_read::MODEL,
+    &scene_waiters::MODEL,
+];

@@ -6,7 +6,7 @@ use super::world::{World, first, full, value_of};
 use crate::folio::state::Flag;
 use crate::sync::reached;
 
-const MODEL: Model = Model {
+pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(1),
     outcomes: &["moved", "found here", "found there", "frozen", "stale", "nothing", "slept"],
@@ -14,11 +14,13 @@ const MODEL: Model = Model {
     scenes: &[meeting],
 };
 
+#[cfg(refolio_loom)]
 #[test]
 fn holds() {
     MODEL.holds();
 }
 
+#[cfg(refolio_loom)]
 #[test]
 fn misses() {
     MODEL.misses();
@@ -47,7 +49,7 @@ fn meeting() {
 /// Gets the page, when its bytes are there.
 fn look(world: &World) {
     let Some(pin) = world.lookup(0) else { return };
-    if pin.folio().state.load().has(Flag::UPTODATE) {
+    if pin.folio().state.has(Flag::UPTODATE) {
         value_of(pin.bytes(), &[first(0), 0]);
     }
 }

@@ -9,7 +9,7 @@ use crate::sync::reached;
 use crate::units::NodeId;
 use std::time::{Duration, Instant};
 
-const MODEL: Model = Model {
+pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(1),
     outcomes: &[
@@ -25,11 +25,13 @@ const MODEL: Model = Model {
     scenes: &[meeting],
 };
 
+#[cfg(refolio_loom)]
 #[test]
 fn holds() {
     MODEL.holds();
 }
 
+#[cfg(refolio_loom)]
 #[test]
 fn misses() {
     MODEL.misses();

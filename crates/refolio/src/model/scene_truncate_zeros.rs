@@ -7,7 +7,7 @@ use crate::sync::reached;
 use crate::units::PAGE_SIZE;
 use crate::{read, truncate};
 
-const MODEL: Model = Model {
+pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &[
@@ -21,15 +21,20 @@ const MODEL: Model = Model {
     protections: &[
         ("fill-beyond-the-end", "behind the end"),
         ("read-beyond-the-reach", "zeros that were never there"),
+        ("stored-relaxed", "zeros that were never there"),
+        ("stored-load-relaxed", "zeros that were never there"),
+        ("reach-left-behind", "Shrunk"),
     ],
     scenes: &[whole, half, pinned],
 };
 
+#[cfg(refolio_loom)]
 #[test]
 fn holds() {
     MODEL.holds();
 }
 
+#[cfg(refolio_loom)]
 #[test]
 fn misses() {
     MODEL.misses();

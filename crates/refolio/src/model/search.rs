@@ -1,26 +1,19 @@
-//! One search: a meeting in all its interleavings, with its protections and without each of them.
+//! A meeting, and what is claimed of it.
 //!
 //! A meeting that keeps its promises and never does anything is worth nothing: therefore a
 //! [`Model`] lists what can come of it, and each item must come about somewhere in the search, and
 //! nothing else. And a model that cannot fail is worth nothing either: therefore it lists what
-//! protects the meeting, and is run once more without each, as a process of its own (the checker
-//! may abort the process that a model fails in), which must fail in the way that is listed.
-
-use std::collections::BTreeSet;
-use std::process::Command;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Instant;
-
-use crate::sync::{Arc, take_reached, without};
-
-/// Names the protection that a process runs without.
-const WITHOUT: &str = "REFOLIO_MODEL_WITHOUT";
+//! protects the meeting, and is searched once more without each, which must then be missed.
+//!
+//! Two checkers search: loom, for what the orderings allow (`cargo model`), and the explorer, for
+//! more threads and longer scenes (`refolio check`).
 
 /// A meeting, and what is claimed of it.
+#[derive(Debug)]
 pub struct Model {
     /// The file it is in, as `module_path!()`.
     pub cell: &'static str,
-    /// How often a thread is interrupted where it could go on; None: without bound.
+    /// Under loom: how often a thread is interrupted where it could go on; None: without bound.
     pub preemptions: Option<usize>,
     /// What can come of it.
     pub outcomes: &'static [&'static str],
@@ -31,64 +24,99 @@ pub struct Model {
 }
 
 impl Model {
-    /// Searches all interleavings. In the process of [`misses`](Self::misses): without protection.
-    pub fn holds(&self) {
-        let switch = std::env::var(WITHOUT).ok();
-        let missing = switch.as_deref().map(|name| {
-            let (switch, _) = self.protections.iter().find(|(switch, _)| *switch == name).unwrap();
-            *switch
-        });
-        let mut search = loom::model::Builder::new();
-        // (Without one of its own, LOOM_MAX_PREEMPTIONS can set one, for a quick look.)
-        search.preemption_bound = self.preemptions.or(search.preemption_bound);
-        search.max_branches = 100_000;
-        let (runs, start) = (Arc::new(AtomicU64::new(0)), Instant::now());
-        take_reached();
-        for scene in self.scenes {
-            let counter = runs.clone();
-            without(missing, || {
-                search.check(move || {
-                    counter.fetch_add(1, Relaxed);
-                    scene();
+    /// The name of the file it is in.
+    pub fn name(&self) -> &'static str {
+        self.cell.rsplit("::").next().unwrap_or(self.cell)
+    }
+}
+
+#[cfg(all(test, refolio_loom))]
+pub use under_loom::survives_without;
+
+#[cfg(refolio_loom)]
+mod under_loom {
+    use std::collections::BTreeSet;
+    use std::process::Command;
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    use std::time::Instant;
+
+    use super::Model;
+    use crate::sync::{Arc, take_reached, without};
+
+    /// Names the protection that a process runs without.
+    const WITHOUT: &str = "REFOLIO_MODEL_WITHOUT";
+
+    impl Model {
+        /// Searches all interleavings. In the process of [`misses`](Self::misses): without
+        /// protection.
+        pub fn holds(&self) {
+            let missing = std::env::var(WITHOUT).ok().map(|switch| &*switch.leak());
+            let mut search = loom::model::Builder::new();
+            // (Without one of its own, LOOM_MAX_PREEMPTIONS can set one, for a quick look.)
+            search.preemption_bound = self.preemptions.or(search.preemption_bound);
+            search.max_branches = 100_000;
+            let (runs, start) = (Arc::new(AtomicU64::new(0)), Instant::now());
+            take_reached();
+            for scene in self.scenes {
+                let counter = runs.clone();
+                without(missing, || {
+                    search.check(move || {
+                        counter.fetch_add(1, Relaxed);
+                        scene();
+                    });
                 });
-            });
+            }
+            let reached = take_reached();
+            let bound =
+                self.preemptions.map_or("all".into(), |bound| format!("{bound} preemptions"));
+            println!(
+                "{}: {} runs ({bound}) in {:.1} s: {reached:?}",
+                self.cell,
+                runs.load(Relaxed),
+                start.elapsed().as_secs_f64()
+            );
+            if missing.is_some() {
+                return;
+            }
+            let reached: BTreeSet<_> = reached.keys().copied().collect();
+            let listed: BTreeSet<_> = self.outcomes.iter().copied().collect();
+            assert_eq!(reached, listed, "what came of it, and what is said to");
         }
-        let reached = take_reached();
-        let bound = self.preemptions.map_or("all".into(), |bound| format!("{bound} preemptions"));
-        println!(
-            "{}: {} runs ({bound}) in {:.1} s: {reached:?}",
-            self.cell,
-            runs.load(Relaxed),
-            start.elapsed().as_secs_f64()
-        );
-        if missing.is_some() {
-            return;
+
+        /// Searches without each of its protections, and finds what is wrong then.
+        pub fn misses(&self) {
+            for (switch, sign) in self.protections {
+                let (start, cell) = (Instant::now(), self.name());
+                let (complete, said) = search_without(cell, switch);
+                assert!(!complete, "{cell} does not miss {switch}:\n{said}");
+                let Some(line) = said.lines().find(|line| line.contains(sign)) else {
+                    panic!("{cell} misses {switch} in another way than {sign:?}:\n{said}")
+                };
+                let elapsed = start.elapsed().as_secs_f64();
+                println!("{cell} without {switch} ({elapsed:.1} s): {line}");
+            }
         }
-        let reached: BTreeSet<_> = reached.keys().copied().collect();
-        let listed: BTreeSet<_> = self.outcomes.iter().copied().collect();
-        assert_eq!(reached, listed, "what came of it, and what is said to");
     }
 
-    /// Searches without each of its protections, and finds what is wrong then.
-    pub fn misses(&self) {
-        for (switch, sign) in self.protections {
-            let start = Instant::now();
-            let test = format!("{}::holds", self.cell.split_once("::").unwrap().1);
-            let child = Command::new(std::env::current_exe().unwrap())
-                .args([&test, "--exact", "--nocapture", "--test-threads=1"])
-                .env(WITHOUT, switch)
-                .env("RUST_BACKTRACE", "0")
-                .output()
-                .unwrap();
-            let said = String::from_utf8_lossy(&child.stderr).into_owned()
-                + &String::from_utf8_lossy(&child.stdout);
-            let cell = self.cell;
-            assert!(!said.contains(" 0 passed; 0 failed"), "there is no test {test}");
-            assert!(!child.status.success(), "{cell} does not miss {switch}:\n{said}");
-            let Some(line) = said.lines().find(|line| line.contains(sign)) else {
-                panic!("{cell} misses {switch} in another way than {sign:?}:\n{said}")
-            };
-            println!("{cell} without {switch} ({:.1} s): {line}", start.elapsed().as_secs_f64());
-        }
+    /// Searches a cell without a protection that it does not list, and finds nothing wrong.
+    #[cfg(test)]
+    pub fn survives_without(cell: &str, switch: &str) {
+        let (complete, said) = search_without(cell, switch);
+        assert!(complete, "{cell} misses {switch}:\n{said}");
+    }
+
+    /// Searches a cell in a process of its own; whether that found nothing, and what it said.
+    fn search_without(cell: &str, switch: &str) -> (bool, String) {
+        let test = format!("model::{cell}::holds");
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args([&test, "--exact", "--nocapture", "--test-threads=1"])
+            .env(WITHOUT, switch)
+            .env("RUST_BACKTRACE", "0")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&child.stderr).into_owned()
+            + &String::from_utf8_lossy(&child.stdout);
+        assert!(!said.contains(" 0 passed; 0 failed"), "there is no test {test}");
+        (child.status.success(), said)
     }
 }

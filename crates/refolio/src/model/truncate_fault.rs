@@ -8,7 +8,7 @@ use crate::sync::reached;
 use crate::units::Vpn;
 use crate::{fault, truncate};
 
-const MODEL: Model = Model {
+pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["mapped", "no such page", "slept"],
@@ -16,11 +16,13 @@ const MODEL: Model = Model {
     scenes: &[cut_off, punched],
 };
 
+#[cfg(refolio_loom)]
 #[test]
 fn holds() {
     MODEL.holds();
 }
 
+#[cfg(refolio_loom)]
 #[test]
 fn misses() {
     MODEL.misses();

@@ -5,19 +5,24 @@ use super::search::Model;
 use super::world::{World, meet};
 use crate::sync::reached;
 
-const MODEL: Model = Model {
+pub const MODEL: Model = Model {
     cell: module_path!(),
-    preemptions: Some(3),
+    preemptions: Some(4),
     outcomes: &["filled", "no such page", "slept"],
-    protections: &[("fill-beyond-the-end", "behind the end of the file")],
+    protections: &[
+        ("fill-beyond-the-end", "behind the end of the file"),
+        ("truncate-skips-recheck", "discounted twice"),
+    ],
     scenes: &[meeting],
 };
 
+#[cfg(refolio_loom)]
 #[test]
 fn holds() {
     MODEL.holds();
 }
 
+#[cfg(refolio_loom)]
 #[test]
 fn misses() {
     MODEL.misses();

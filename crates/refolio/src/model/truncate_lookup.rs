@@ -4,7 +4,7 @@
 use super::search::Model;
 use super::world::{World, first, full, meet, value_of};
 
-const MODEL: Model = Model {
+pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["found here", "stale", "frozen", "nothing"],
@@ -12,11 +12,13 @@ const MODEL: Model = Model {
     scenes: &[meeting],
 };
 
+#[cfg(refolio_loom)]
 #[test]
 fn holds() {
     MODEL.holds();
 }
 
+#[cfg(refolio_loom)]
 #[test]
 fn misses() {
     MODEL.misses();

@@ -5,22 +5,25 @@ use super::search::Model;
 use super::world::{World, first, meet, value_of};
 use crate::sync::reached;
 
-const MODEL: Model = Model {
+pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["pinned", "orphaned", "no such page"],
     protections: &[
         ("truncate-takes-the-pins-reference", "put twice"),
         ("put-relaxed", "Causality"),
+        ("last-put-without-fence", "freed after it left its file"),
     ],
     scenes: &[meeting],
 };
 
+#[cfg(refolio_loom)]
 #[test]
 fn holds() {
     MODEL.holds();
 }
 
+#[cfg(refolio_loom)]
 #[test]
 fn misses() {
     MODEL.misses();

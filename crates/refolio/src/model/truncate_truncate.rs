@@ -5,19 +5,21 @@ use super::search::Model;
 use super::world::{World, full, meet};
 use crate::sync::reached;
 
-const MODEL: Model = Model {
+pub const MODEL: Model = Model {
     cell: module_path!(),
-    preemptions: Some(3),
+    preemptions: None,
     outcomes: &["shorter", "longer"],
     protections: &[("truncate-skips-resize", "what is stored")],
     scenes: &[meeting],
 };
 
+#[cfg(refolio_loom)]
 #[test]
 fn holds() {
     MODEL.holds();
 }
 
+#[cfg(refolio_loom)]
 #[test]
 fn misses() {
     MODEL.misses();

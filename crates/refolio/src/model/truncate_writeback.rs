@@ -4,9 +4,9 @@
 use super::search::Model;
 use super::world::{World, meet};
 
-const MODEL: Model = Model {
+pub const MODEL: Model = Model {
     cell: module_path!(),
-    preemptions: Some(3),
+    preemptions: Some(4),
     outcomes: &["written", "slept"],
     protections: &[
         ("truncate-skips-wait", "what is stored"),
@@ -15,11 +15,13 @@ const MODEL: Model = Model {
     scenes: &[one, two_in_a_run],
 };
 
+#[cfg(refolio_loom)]
 #[test]
 fn holds() {
     MODEL.holds();
 }
 
+#[cfg(refolio_loom)]
 #[test]
 fn misses() {
     MODEL.misses();

@@ -1,6 +1,10 @@
 //! The world of a model: a cache of a few tiny pages, its verbs, and what must be true of it at all
 //! times and at rest.
 
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::iter;
+
 use crate::builder::{NodeOptions, assemble};
 use crate::core::{Core, FolioRef, Why};
 use crate::error::Error;
@@ -8,8 +12,8 @@ use crate::folio::state::Flag;
 use crate::mapping::{Lookup, Mapping};
 use crate::migrate::{Form, Move, Place, Stop};
 use crate::model::disk::Disk;
-use crate::sync::{Arc, reached};
-use crate::table::entry::Entry;
+use crate::sync::{Arc, narrate, reached, thread};
+use crate::table::entry::{Entry, Mapped};
 use crate::table::{Backing, Sharing, Table};
 use crate::units::{FrameNo, NodeId, PAGE_SIZE, PageIndex, Vpn};
 use crate::watch::Watch;
@@ -17,8 +21,8 @@ use crate::writeback::{self, Patience};
 use crate::{fault, read, reclaim, truncate, write};
 use refolio_xarray::Mark;
 
-/// Frames of each node.
-const FRAMES: u64 = 2;
+/// Folios of each node.
+const FOLIOS: u64 = 2;
 
 /// A page full of one value.
 pub fn full(value: u8) -> [u8; PAGE_SIZE] {
@@ -38,41 +42,63 @@ pub fn value_of(bytes: &[u8], allowed: &[u8]) -> u8 {
     value
 }
 
+thread_local!(static FORM: Cell<Form> = Cell::new(Form::default()));
+
+/// Runs a scene whose movers migrate in this form. (All its threads run on one of the machine.)
+pub fn with_form(form: Form, scene: impl FnOnce()) {
+    let before = FORM.replace(form);
+    scene();
+    FORM.set(before);
+}
+
 /// Two threads, each with the world.
-pub fn meet(world: &Arc<World>, one: fn(&World), other: fn(&World)) {
+pub fn meet(world: &Arc<World>, one: impl FnOnce(&World) + 'static, other: impl FnOnce(&World)) {
     let thread = world.spawn(one);
     other(world);
     thread.join().unwrap();
 }
 
-/// A cache with one file, and a view of its first page.
+/// A cache with one file, and views: the first one is of its first page.
 pub struct World {
     pub core: Core,
     pub disk: Disk,
     pub mapping: Arc<Mapping>,
     pub table: Arc<Table>,
+    /// Views beside that one; see `acts.rs`.
+    pub others: Vec<Arc<Table>>,
+    /// Frames of each node.
+    frames: u64,
 }
 
 impl World {
     /// `nodes` nodes, and a file of `pages` pages, none of them cached.
     pub fn new(nodes: usize, pages: u64) -> Arc<Self> {
-        let node = NodeOptions::new(FRAMES * PAGE_SIZE as u64);
+        Arc::new(Self::large(nodes, pages, 0))
+    }
+
+    /// As [`new`](Self::new), with folios of 2^order pages.
+    pub fn large(nodes: usize, pages: u64, order: u32) -> Self {
+        let frames = FOLIOS << order;
+        let node = NodeOptions::new(frames * PAGE_SIZE as u64);
         let core = assemble(&vec![node; nodes], false).unwrap();
         let disk = Disk::new((0..pages).flat_map(|index| full(first(index))).collect());
         let len = pages * PAGE_SIZE as u64;
         let store = Arc::new(disk.clone());
-        let new = |id| Ok::<_, std::convert::Infallible>(Mapping::new(id, store, len, 0, None));
+        let new = |id| Ok::<_, std::convert::Infallible>(Mapping::new(id, store, len, order, None));
         let Ok(mapping) = core.mappings.open(None, new);
         let (file, first, sharing) = (mapping.clone(), PageIndex(0), Sharing::Shared);
         let backing = Backing::File { mapping: file, first, sharing, writable: true };
         let table = Arc::new(Table::new(1, backing).unwrap());
-        Arc::new(Self { core, disk, mapping, table })
+        let world = Self { core, disk, mapping, table, others: Vec::new(), frames };
+        #[cfg(refolio_explore)]
+        super::names::christen(&world);
+        world
     }
 
     /// A thread of its own.
-    pub fn spawn(self: &Arc<Self>, act: fn(&World)) -> loom::thread::JoinHandle<()> {
+    pub fn spawn(self: &Arc<Self>, act: impl FnOnce(&World) + 'static) -> thread::JoinHandle<()> {
         let world = self.clone();
-        loom::thread::spawn(move || act(&world))
+        thread::spawn(move || act(&world))
     }
 
     /// Page `index`, with a reference; read in if need be. None behind the end of the file.
@@ -93,10 +119,14 @@ impl World {
         drop(self.page(index));
     }
 
-    /// The frame of page `index`, if it is cached.
+    /// The folio of page `index`, if it is cached, and the index that it begins at.
+    fn folio(&self, index: u64) -> Option<(FrameNo, PageIndex)> {
+        Mapping::folio_in(self.mapping.pages.load(index)?, PageIndex(index))
+    }
+
+    /// The first frame of the folio of page `index`, if it is cached.
     pub fn frame(&self, index: u64) -> Option<FrameNo> {
-        let entry = self.mapping.pages.load(index)?;
-        Mapping::folio_in(entry, PageIndex(index)).map(|found| found.0)
+        self.folio(index).map(|found| found.0)
     }
 
     /// One lookup of page `index`.
@@ -169,8 +199,13 @@ impl World {
 
     /// A move to a node.
     pub fn moving(&self, node: u8) -> Move<'_> {
+        self.moving_in(FORM.get(), node)
+    }
+
+    /// A move to a node, in one of the four forms.
+    pub fn moving_in(&self, form: Form, node: u8) -> Move<'_> {
         let to = self.core.node(NodeId(node)).unwrap();
-        let (form, watch) = (Form::default(), Watch::default());
+        let watch = Watch::default();
         Move { core: &self.core, to, keep: 0, form, watch }
     }
 
@@ -181,9 +216,13 @@ impl World {
 
     /// One attempt to move page `index` to a node; whether it moved.
     pub fn migrate(&self, index: u64, node: u8) -> bool {
-        let (moving, place) = (self.moving(node), self.place(index));
+        self.attempt(&self.moving(node), &self.place(index))
+    }
+
+    /// One attempt to move a page; whether it moved.
+    pub fn attempt(&self, moving: &Move<'_>, place: &Place) -> bool {
         let switched =
-            moving.prepare(&place).and_then(|p| moving.copy(p)).and_then(|p| moving.switch(p));
+            moving.prepare(place).and_then(|p| moving.copy(p)).and_then(|p| moving.switch(p));
         let stop = match switched {
             Ok(switched) => {
                 moving.finish(switched);
@@ -218,88 +257,152 @@ impl World {
 
     /// While a reference is held, the folio is its page, and its bytes stand still.
     pub fn check_pinned(&self, pin: &FolioRef<'_>, index: u64, allowed: &[u8]) -> u8 {
-        let before = value_of(pin.bytes(), allowed);
+        let page = index as u32 & (pin.folio().pages() - 1);
+        let before = value_of(pin.page_bytes(page, PAGE_SIZE), allowed);
         assert_eq!(self.frame(index), Some(pin.frame), "a page moved while it was pinned");
-        assert_eq!(value_of(pin.bytes(), allowed), before, "bytes changed under a pin");
+        let after = value_of(pin.page_bytes(page, PAGE_SIZE), allowed);
+        assert_eq!(after, before, "bytes changed under a pin");
         before
     }
 
     /// What must be true when nobody does anything: the file has these pages, cached or not, and
     /// everything adds up.
     pub fn check_at_rest(&self, pages: &[[u8; PAGE_SIZE]]) {
+        narrate(|| "at rest: all adds up?".into());
         let core = &self.core;
         let len = self.mapping.len();
         assert_eq!(len, PageIndex(pages.len() as u64).offset(), "length");
         assert_eq!(self.mapping.stored(), self.disk.bytes().len() as u64, "what is stored");
         assert!(self.mapping.stored() <= len, "the store goes on behind the end of the file");
-        let mut used = vec![0; core.nodes.len()];
-        let mut dirty = vec![0; core.nodes.len()];
+        let mut used = vec![[0; 3]; core.nodes.len()];
         for (index, page) in (0..).zip(pages) {
             let stored = self.disk.page(index);
-            let Some(frame) = self.frame(index) else {
+            let Some((frame, base)) = self.folio(index) else {
                 assert_eq!(stored, *page, "page {index} in the store");
                 continue;
             };
-            let node = core.node_of(frame).id.0 as usize;
-            used[node] += 1;
-            if self.check_page(index, frame, page) {
-                dirty[node] += 1;
-            } else {
-                assert_eq!(stored, *page, "page {index} in the store, clean in the cache");
+            let folio = core.folio(frame);
+            let mut bytes = full(0);
+            core.frames.read(frame.add((index - base.0) as u32), 0, &mut bytes);
+            assert_eq!(bytes, *page, "page {index} in the cache");
+            let dirty = folio.state.load().has(Flag::DIRTY);
+            assert!(dirty || stored == *page, "page {index} in the store, clean in the cache");
+            if index == base.0 {
+                self.check_folio(frame, base);
+                let [file, dirties, _] = &mut used[core.node_of(frame).id.0 as usize];
+                *file += u64::from(folio.pages());
+                *dirties += if dirty { u64::from(folio.pages()) } else { 0 };
             }
         }
         let beyond = self.mapping.pages.lock().next(pages.len() as u64);
+        let beyond = beyond.filter(|(at, _)| *at >= pages.len() as u64);
         assert_eq!(beyond, None, "a page behind the end of the file");
-        assert_eq!(self.mapping.nr_pages.get(), used.iter().sum::<u64>(), "pages of the file");
-        self.check_entry();
+        let cached = used.iter().map(|[file, ..]| file).sum::<u64>();
+        assert_eq!(self.mapping.nr_pages.get(), cached, "pages of the file");
+        self.check_entries(&mut used);
         for (at, node) in core.nodes.iter().enumerate() {
             let counters = &node.counters;
-            let counted = [&counters.nr_file_pages, &counters.nr_dirty, &counters.nr_writeback]
-                .map(|counter| counter.get());
-            assert_eq!(counted, [used[at], dirty[at], 0], "pages, dirty, writeback of {}", node.id);
-            assert_eq!(counters.nr_isolated.get(), 0, "isolated of {}", node.id);
+            let counted = [
+                &counters.nr_file_pages,
+                &counters.nr_dirty,
+                &counters.nr_anon_pages,
+                &counters.nr_writeback,
+                &counters.nr_isolated,
+            ];
+            let [file, dirty, anonymous] = used[at];
+            assert_eq!(
+                counted.map(|counter| counter.get()),
+                [file, dirty, anonymous, 0, 0],
+                "pages, dirty, anonymous, writeback, isolated of {}",
+                node.id
+            );
             let (active, inactive) = core.lrus[at].sizes();
-            assert_eq!(active + inactive, used[at], "on the lists of {}", node.id);
+            assert_eq!(active + inactive, file + anonymous, "on the lists of {}", node.id);
             let free = u64::from(node.nr_free_pages());
-            assert_eq!(free + used[at], FRAMES, "free and used frames of {}", node.id);
+            let frames = free + file + anonymous;
+            assert_eq!(frames, self.frames, "free and used frames of {}", node.id);
         }
     }
 
-    /// A cached page at rest; whether it is dirty.
-    fn check_page(&self, index: u64, frame: FrameNo, page: &[u8]) -> bool {
+    /// A folio of the file at rest.
+    fn check_folio(&self, frame: FrameNo, base: PageIndex) {
         let folio = self.core.folio(frame);
         let (state, slots) = (folio.state.load(), self.mapping.pages.lock());
-        assert!(folio.is(self.mapping.id, PageIndex(index)), "page {index} is another one");
-        assert_eq!(state.references(), folio.expected_references(), "references of page {index}");
-        let mut bytes = full(0);
-        self.core.frames.read(frame, 0, &mut bytes);
-        assert_eq!(bytes, page, "page {index} in the cache");
+        assert!(folio.is(self.mapping.id, base), "page {} is another one", base.0);
+        assert_eq!(
+            state.references(),
+            folio.expected_references(),
+            "references of page {}",
+            base.0
+        );
+        self.check_flags(frame, slots.get_mark(base.0, Mark::Dirty));
+        assert!(!slots.get_mark(base.0, Mark::Writeback), "page {} is marked: writeback", base.0);
+    }
+
+    fn check_flags(&self, frame: FrameNo, dirty: bool) {
+        let state = self.core.folio(frame).state.load();
         for (flag, set) in [
             (Flag::LOCKED, false),
             (Flag::WRITEBACK, false),
             (Flag::UPTODATE, true),
             (Flag::ON_LRU, true),
-            (Flag::DIRTY, slots.get_mark(index, Mark::Dirty)),
+            (Flag::DIRTY, dirty),
         ] {
-            assert_eq!(state.has(flag), set, "flags of page {index}: {:?}", state.flag_names());
+            assert_eq!(
+                state.has(flag),
+                set,
+                "flags of frame {}: {:?}",
+                frame.0,
+                state.flag_names()
+            );
         }
-        assert!(!slots.get_mark(index, Mark::Writeback), "page {index} is marked: writeback");
-        state.has(Flag::DIRTY)
     }
 
-    /// The view's entry is empty or present, and known to its page.
-    fn check_entry(&self) {
-        let page = self.frame(0);
-        let entries = match self.table.load(Vpn(0)) {
-            Entry::Empty => 0,
-            Entry::Present(mapped) => {
-                assert_eq!(Some(mapped.folio), page, "the entry names another folio");
-                1
+    /// The entries of all views are empty or present, and known to the folios that they name. Those
+    /// are of the file, or anonymous: known to them only.
+    fn check_entries(&self, used: &mut [[u64; 3]]) {
+        let core = &self.core;
+        let mut entries = BTreeMap::<FrameNo, u32>::new();
+        for table in iter::once(&self.table).chain(&self.others) {
+            for at in (0..table.pages()).map(Vpn) {
+                match table.load(at) {
+                    Entry::Empty => {}
+                    Entry::Present(mapped) => {
+                        *entries.entry(mapped.folio).or_default() += 1;
+                        self.check_entry(table, at, mapped);
+                    }
+                    Entry::Migration(_) => panic!("a migration entry was left behind"),
+                }
             }
-            Entry::Migration(_) => panic!("a migration entry was left behind"),
-        };
-        let mapped = page.map_or(0, |frame| self.core.folio(frame).mapped());
-        let site = page.and_then(|frame| self.core.tables.rmap.first(frame));
-        assert_eq!((mapped, site.map_or(0, |site| site.entries)), (entries, entries), "entries");
+        }
+        let pages = PageIndex::count(self.mapping.len());
+        for frame in (0..pages).filter_map(|index| self.frame(index)) {
+            entries.entry(frame).or_default();
+        }
+        for (frame, count) in entries {
+            let folio = core.folio(frame);
+            let sites = core.tables.rmap.take(frame);
+            let known = sites.iter().map(|site| site.entries).sum::<u32>();
+            if known > 0 {
+                core.tables.rmap.put(frame, sites);
+            }
+            assert_eq!((folio.mapped(), known), (count, count), "entries of frame {}", frame.0);
+            if folio.state.load().has(Flag::ANON) {
+                assert_eq!(folio.state.load().references(), count, "references of {}", frame.0);
+                self.check_flags(frame, false);
+                let [.., anonymous] = &mut used[core.node_of(frame).id.0 as usize];
+                *anonymous += u64::from(folio.pages());
+            }
+        }
+    }
+
+    fn check_entry(&self, table: &Table, at: Vpn, mapped: Mapped) {
+        let anonymous = self.core.folio(mapped.folio).state.load().has(Flag::ANON);
+        if let (Backing::File { first, .. }, false) = (&table.backing, anonymous) {
+            let (index, page) = (first.0 + at.0, u64::from(mapped.page));
+            let named = Some((mapped.folio, PageIndex(index.wrapping_sub(page))));
+            assert_eq!(named, self.folio(index), "the entry names another folio");
+            assert!(index < PageIndex::count(self.mapping.len()), "an entry behind the end");
+        }
     }
 }

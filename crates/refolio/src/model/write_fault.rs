@@ -6,7 +6,7 @@ use super::world::{World, first, full, meet};
 use crate::units::Vpn;
 use crate::write;
 
-const MODEL: Model = Model {
+pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["slept"],
@@ -14,11 +14,13 @@ const MODEL: Model = Model {
     scenes: &[through_the_file, through_the_view],
 };
 
+#[cfg(refolio_loom)]
 #[test]
 fn holds() {
     MODEL.holds();
 }
 
+#[cfg(refolio_loom)]
 #[test]
 fn misses() {
     MODEL.misses();

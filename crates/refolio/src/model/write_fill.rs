@@ -5,7 +5,7 @@ use super::search::Model;
 use super::world::{World, first, full, meet};
 use crate::write;
 
-const MODEL: Model = Model {
+pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["slept"],
@@ -13,11 +13,13 @@ const MODEL: Model = Model {
     scenes: &[whole, in_part],
 };
 
+#[cfg(refolio_loom)]
 #[test]
 fn holds() {
     MODEL.holds();
 }
 
+#[cfg(refolio_loom)]
 #[test]
 fn misses() {
     MODEL.misses();

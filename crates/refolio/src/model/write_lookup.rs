@@ -4,19 +4,25 @@
 use super::search::Model;
 use super::world::{World, first, full, meet};
 
-const MODEL: Model = Model {
+pub const MODEL: Model = Model {
     cell: module_path!(),
-    preemptions: Some(3),
+    preemptions: Some(4),
     outcomes: &["found here", "frozen", "slept"],
-    protections: &[("get-from-frozen", "Causality"), ("freeze-without-count", "Causality")],
+    protections: &[
+        ("get-from-frozen", "Causality"),
+        ("freeze-without-count", "Causality"),
+        ("try-get-relaxed", "Causality"),
+    ],
     scenes: &[meeting],
 };
 
+#[cfg(refolio_loom)]
 #[test]
 fn holds() {
     MODEL.holds();
 }
 
+#[cfg(refolio_loom)]
 #[test]
 fn misses() {
     MODEL.misses();

@@ -3,7 +3,7 @@
 use super::search::Model;
 use super::world::{World, first, full, meet};
 
-const MODEL: Model = Model {
+pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["read", "read again", "not read"],
@@ -11,15 +11,19 @@ const MODEL: Model = Model {
         ("read-skips-version", "a torn page"),
         ("freeze-without-fence", "a torn page"),
         ("unfreeze-relaxed", "a torn page"),
+        ("load-relaxed", "a torn page"),
+        ("read-without-fence", "a torn page"),
     ],
     scenes: &[meeting],
 };
 
+#[cfg(refolio_loom)]
 #[test]
 fn holds() {
     MODEL.holds();
 }
 
+#[cfg(refolio_loom)]
 #[test]
 fn misses() {
     MODEL.misses();

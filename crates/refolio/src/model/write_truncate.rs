@@ -8,23 +8,26 @@ use crate::sync::reached;
 use crate::units::{PageIndex, Vpn};
 use crate::write;
 
-const MODEL: Model = Model {
+pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["slept", "first", "second", "no such page"],
     protections: &[
-        ("truncate-skips-lock", "pages, dirty, writeback"),
-        ("write-skips-recheck", "pages, dirty, writeback"),
-        ("write-skips-entry-recheck", "pages, dirty, writeback"),
+        ("truncate-skips-lock", "pages, dirty, anonymous"),
+        ("write-skips-recheck", "pages, dirty, anonymous"),
+        ("write-skips-entry-recheck", "pages, dirty, anonymous"),
+        ("truncate-stays-dirty", "pages, dirty, anonymous"),
     ],
     scenes: &[through_the_file, through_the_view, by_a_guard],
 };
 
+#[cfg(refolio_loom)]
 #[test]
 fn holds() {
     MODEL.holds();
 }
 
+#[cfg(refolio_loom)]
 #[test]
 fn misses() {
     MODEL.misses();

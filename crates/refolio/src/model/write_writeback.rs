@@ -4,19 +4,21 @@
 use super::search::Model;
 use super::world::{World, full, meet};
 
-const MODEL: Model = Model {
+pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
     outcomes: &["slept", "written"],
-    protections: &[("write-ignores-writeback", "put twice")],
+    protections: &[("writeback-unprotected", "Causality")],
     scenes: &[meeting],
 };
 
+#[cfg(refolio_loom)]
 #[test]
 fn holds() {
     MODEL.holds();
 }
 
+#[cfg(refolio_loom)]
 #[test]
 fn misses() {
     MODEL.misses();

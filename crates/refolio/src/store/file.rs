@@ -159,7 +159,7 @@ impl fmt::Debug for FileStore {
     }
 }
 
-#[cfg(all(test, not(refolio_loom)))]
+#[cfg(all(test, not(refolio_model)))]
 mod tests {
     use super::*;
     use crate::frame::{Frames, HugePages, Run};

@@ -99,7 +99,7 @@ impl fmt::Debug for MemStore {
     }
 }
 
-#[cfg(all(test, not(refolio_loom)))]
+#[cfg(all(test, not(refolio_model)))]
 mod tests {
     use super::*;
 

@@ -205,7 +205,7 @@ fn takes_blocks(file: &OwnedFd) -> bool {
     !says || (fits(stat.stx_dio_mem_align) && fits(stat.stx_dio_offset_align))
 }
 
-#[cfg(all(test, not(refolio_loom)))]
+#[cfg(all(test, not(refolio_model)))]
 mod tests {
     use super::*;
     use crate::store::Store;

@@ -20,7 +20,9 @@ pub(crate) mod rmap;
 use crate::folio::Folios;
 use crate::folio::state::Put;
 use crate::mapping::Mapping;
-use crate::sync::{AcqRel, Acquire, Arc, AtomicU64, Mutex, MutexGuard, Relaxed, Release, broken};
+use crate::sync::{
+    AcqRel, Acquire, Arc, AtomicU64, Mutex, MutexGuard, Relaxed, Release, broken, rule,
+};
 use crate::units::{FrameNo, PageIndex, Vpn};
 use entry::{Entry, Mapped};
 use rmap::{Rmap, Site};
@@ -54,6 +56,14 @@ pub(crate) struct Table {
     filling: Mutex<()>,
 }
 
+/// Which table it is, to the checker of states.
+#[cfg(refolio_explore)]
+impl std::hash::Hash for Table {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        crate::sync::key(&self.filling).hash(state);
+    }
+}
+
 impl Table {
     /// A table of empty entries; None when there is no memory for it.
     pub fn new(pages: u64, backing: Backing) -> Option<Self> {
@@ -62,6 +72,16 @@ impl Table {
         entries.try_reserve_exact(pages).ok()?;
         entries.extend((0..pages).map(|_| AtomicU64::new(Entry::Empty.encode())));
         Some(Self { entries, backing, filling: Mutex::new(()) })
+    }
+
+    /// Names the entries and the lock in the trace of a model; `view` comes before each name.
+    #[cfg(refolio_explore)]
+    pub fn christen(&self, view: &str) {
+        use crate::model::names;
+        for (at, word) in self.entries.iter().enumerate() {
+            crate::sync::name(word, || format!("{view}entry {at}"), names::entry);
+        }
+        crate::sync::name(&self.filling, || format!("{view}page table"), names::nothing);
     }
 
     pub fn pages(&self) -> u64 {
@@ -73,16 +93,16 @@ impl Table {
     pub fn load(&self, at: Vpn) -> Entry {
         // Acquire: pairs with the Release that made the entry present; the folio is as its mapper
         // left it.
-        self.entries
-            .get(at.0 as usize)
-            .map_or(Entry::Empty, |word| Entry::decode(word.load(Acquire)))
+        let order = if broken("entry-load-relaxed") { Relaxed } else { Acquire };
+        self.entries.get(at.0 as usize).map_or(Entry::Empty, |word| Entry::decode(word.load(order)))
     }
 
     /// Exchanges an entry if it is still what it was.
     pub fn exchange(&self, at: Vpn, from: Entry, to: Entry) -> bool {
         self.entries.get(at.0 as usize).is_some_and(|word| {
             // AcqRel: Release, for `load`; Acquire, because an unmapper goes on to the bytes.
-            word.compare_exchange(from.encode(), to.encode(), AcqRel, Relaxed).is_ok()
+            let order = if broken("entry-exchange-relaxed") { Relaxed } else { AcqRel };
+            word.compare_exchange(from.encode(), to.encode(), order, Relaxed).is_ok()
         })
     }
 
@@ -104,10 +124,11 @@ impl Table {
 
     /// Makes an empty entry present. Under [`lock`](Self::lock).
     pub fn fill(&self, at: Vpn, mapped: Mapped) {
-        debug_assert_eq!(self.load(at), Entry::Empty);
+        rule(self.load(at) == Entry::Empty, "an entry is filled that was empty");
         if let Some(word) = self.entries.get(at.0 as usize) {
             // Release: see `load`.
-            word.store(Entry::Present(mapped).encode(), Release);
+            let order = if broken("entry-fill-relaxed") { Relaxed } else { Release };
+            word.store(Entry::Present(mapped).encode(), order);
         }
     }
 }
@@ -159,8 +180,8 @@ impl Tables {
     ) {
         let descriptor = folios.get(folio);
         let mut changed = 0;
-        for site in sites {
-            for page in 0..descriptor.pages() {
+        for site in sites.iter().take(if broken("one-view-unmapped") { 1 } else { sites.len() }) {
+            for page in 0..if broken("one-page-unmapped") { 1 } else { descriptor.pages() } {
                 let change = |entry: Entry| match entry {
                     Entry::Present(m) if entry.is_present(folio, page) => Some(to(m)),
                     _ => None,
@@ -172,7 +193,7 @@ impl Tables {
         if changed > 0 {
             match descriptor.state.put_many(changed) {
                 Put::Others { wake } => folios.wake(folio, crate::folio::state::Wake(wake)),
-                Put::Last => debug_assert!(false, "the unmapper holds a reference of its own"),
+                Put::Last => rule(false, "the unmapper holds a reference of its own"),
             }
         }
     }
@@ -245,6 +266,9 @@ impl Drop for MigrationEntries<'_> {
         if sites.is_empty() || broken("entries-left-behind") {
             return;
         }
+        if self.owner == self.source && broken("undo-forgets-entries") {
+            return;
+        }
         let owner = self.folios.get(self.owner);
         // The references first: a present entry without one could be used.
         let entries = sites.iter().map(|site| site.entries).sum();
@@ -255,14 +279,16 @@ impl Drop for MigrationEntries<'_> {
             for page in 0..owner.pages() {
                 let restore = |entry: Entry| match entry {
                     Entry::Migration(m) if m.folio == self.source && m.page == page => {
-                        Some(Entry::Present(Mapped { folio: self.owner, ..m }))
+                        let writable = m.writable || broken("restored-writable");
+                        let dirty = m.dirty && !broken("restored-clean");
+                        Some(Entry::Present(Mapped { folio: self.owner, writable, dirty, ..m }))
                     }
                     _ => None,
                 };
                 restored += u32::from(site.table.update(site.at(page), restore).is_some());
             }
         }
-        debug_assert_eq!(restored, entries, "an entry changed that only its migrator may change");
+        rule(restored == entries, "an entry changed that only its migrator may change");
         self.tables.rmap.put(self.owner, sites);
     }
 }

@@ -5,14 +5,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, Mutex, rule};
 use crate::table::Table;
 use crate::units::{FrameNo, Vpn};
 
-const SHARDS: usize = if cfg!(refolio_loom) { 1 } else { 64 };
+const SHARDS: usize = if cfg!(refolio_model) { 1 } else { 64 };
 
 /// A run of entries of one table that map a folio.
 #[derive(Clone, Debug)]
+#[cfg_attr(refolio_explore, derive(Hash))]
 pub(crate) struct Site {
     pub table: Arc<Table>,
     /// Where page 0 of the folio is, or would be if the view began early enough (wrapping).
@@ -37,6 +38,12 @@ pub(crate) struct Rmap(Vec<Shard>);
 impl Rmap {
     pub fn new() -> Self {
         Self((0..SHARDS).map(|_| Shard::default()).collect())
+    }
+
+    /// Whether no folio is mapped.
+    #[cfg(refolio_model)]
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|shard| shard.lock().is_empty())
     }
 
     fn shard(&self, folio: FrameNo) -> &Shard {
@@ -79,7 +86,7 @@ impl Rmap {
     /// The sites of a folio that had none.
     pub fn put(&self, folio: FrameNo, sites: Vec<Site>) {
         let before = self.shard(folio).lock().insert(folio, sites);
-        debug_assert!(before.is_none(), "mapped under the mover's lock");
+        rule(before.is_none(), "mapped under the mover's lock");
     }
 
     /// One site of the folio.

@@ -100,7 +100,7 @@ impl Store for CrashStore {
     }
 }
 
-#[cfg(all(test, not(refolio_loom)))]
+#[cfg(all(test, not(refolio_model)))]
 mod tests {
     use super::*;
 

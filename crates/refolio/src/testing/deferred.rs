@@ -164,7 +164,7 @@ impl<S: fmt::Debug> fmt::Debug for DeferredStore<S> {
     }
 }
 
-#[cfg(all(test, not(refolio_loom)))]
+#[cfg(all(test, not(refolio_model)))]
 mod tests {
     use super::*;
     use crate::store::MemStore;

@@ -17,6 +17,7 @@ mod crowd;
 mod ends;
 mod generations;
 mod handles;
+mod hot;
 mod jitter;
 mod worker;
 
@@ -42,4 +43,9 @@ fn many_threads() {
 #[test]
 fn handles_come_and_go() {
     Plan::from_env(30_000).play("handles_come_and_go", |seed| handles::play(seed, 1_500));
+}
+
+#[test]
+fn hot_pages() {
+    Plan::from_env(600_000).play("hot_pages", |seed| hot::play(seed, 200_000));
 }

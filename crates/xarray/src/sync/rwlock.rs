@@ -4,7 +4,8 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-use super::{Condvar, Mutex, PoisonError, plain};
+use super::plain::{self, PoisonError};
+use super::{Condvar, Mutex};
 
 /// As the standard library's.
 #[derive(Default)]

@@ -1,9 +1,9 @@
 //! Tests of the whole array; those of interleavings are in `model`.
 
 pub(crate) mod check;
-#[cfg(not(refolio_loom))]
+#[cfg(not(refolio_model))]
 mod oracle;
-#[cfg(not(refolio_loom))]
+#[cfg(not(refolio_model))]
 mod stress;
 
 const _: fn() = || {

@@ -17,7 +17,7 @@ mod machine;
 mod mover;
 mod numbers;
 mod prepare;
-mod progress;
+pub mod progress;
 mod report;
 mod session;
 mod stamp;

@@ -1,0 +1,88 @@
+//! Anonymous memory, which only entries know: it moves, is written, and is given back, and the entry
+//! decides who has it.
+
+use super::search::Model;
+use super::world::{World, meet};
+
+pub const MODEL: Model = Model {
+    cell: module_path!(),
+    preemptions: Some(2),
+    outcomes: &[
+        "again: isolated",
+        "again: locked",
+        "again: references",
+        "gone",
+        "here",
+        "moved",
+        "read again",
+        "slept",
+        "touched",
+    ],
+    protections: &[
+        ("anonymous-skips-look", "an entry is filled that was empty"),
+        ("zap-passes-migration", "an entry of a view that has ended"),
+        ("zap-skips-lock", "only its migrator may change"),
+        ("restored-clean", "written"),
+        ("claim-keeps-version", "a torn page"),
+        ("claim-without-fence", "a torn page"),
+    ],
+    scenes: &[used_at_once, written, moved_at_once, given_back, used_again],
+};
+
+#[cfg(refolio_loom)]
+#[test]
+fn holds() {
+    MODEL.holds();
+}
+
+#[cfg(refolio_loom)]
+#[test]
+fn misses() {
+    MODEL.misses();
+}
+
+fn used_at_once() {
+    let world = World::large(1, 0, 0).and_memory(1, 0).ready();
+    meet(&world, |world| _ = world.touch(0, &[0]), |world| _ = world.touch(0, &[0]));
+    world.check_at_rest(&[]);
+}
+
+fn written() {
+    let world = World::large(2, 0, 1).and_memory(2, 1).ready();
+    world.view_write(0, 1);
+    meet(&world, |world| _ = world.migrate_view(0, 1), |world| world.view_write(1, 2));
+    assert_eq!([world.view_value(0), world.view_value(1)], [Some(1), Some(2)]);
+    assert!([0, 1].map(|at| world.mapped(at)).iter().all(|m| m.unwrap().dirty), "written");
+    world.check_at_rest(&[]);
+}
+
+fn moved_at_once() {
+    let world = World::large(2, 0, 0).and_memory(1, 0).ready();
+    world.view_write(0, 1);
+    meet(&world, |world| _ = world.migrate_view(0, 1), |world| _ = world.migrate_view(0, 1));
+    assert_eq!(world.view_value(0), Some(1));
+    world.check_at_rest(&[]);
+}
+
+fn given_back() {
+    let world = World::large(2, 0, 0).and_memory(1, 0).ready();
+    world.view_write(0, 1);
+    meet(&world, |world| _ = world.migrate_view(0, 1), World::end_view);
+    assert_eq!(world.mapped(0), None, "an entry of a view that has ended");
+    world.check_at_rest(&[]);
+}
+
+/// The frame of the memory that is given back is in use again at once.
+fn used_again() {
+    let world = World::large(1, 0, 0).and_memory(1, 0).ready();
+    world.view_write(0, 1);
+    meet(
+        &world,
+        |world| {
+            world.end_view();
+            world.reuse();
+        },
+        |world| _ = world.view_read(0, &[1, 0]),
+    );
+    world.check_at_rest(&[]);
+}
