@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use refolio::{Form, MAX_ORDER, Mode};
 
-use crate::cmd::lab::args::Lab;
 use crate::cmd::check::args::Check;
+use crate::cmd::lab::args::Lab;
 use crate::size;
 
 const EXIT_CODES: &str = "\
