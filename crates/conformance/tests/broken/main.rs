@@ -24,7 +24,7 @@ const CASE: &str = "CONFORMANCE_CASE";
 const CHANCES: u64 = 8;
 
 /// How long a child may take for all of them.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What a child says of a failure, before its name.
 const WRONG: &str = "wrong: ";
@@ -40,7 +40,7 @@ fn as_a_child_it_plays_its_case() {
         let subject = if seed % 2 == 1 { Refolio::new() } else { Refolio::with_scarce_memory() };
         let subject: Arc<dyn Subject> = Arc::new(subject.expect("memory for two small nodes"));
         let limit = Limit::Time(Duration::from_millis(100));
-        let patience = Duration::from_secs(3);
+        let patience = Duration::from_secs(10);
         let outcome = run(case, subject, Settings { seed, limit, patience });
         if let Verdict::Fail(failures) = outcome.verdict {
             failures.iter().for_each(|failure| println!("{WRONG}{failure}"));

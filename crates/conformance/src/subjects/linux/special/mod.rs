@@ -164,5 +164,5 @@ fn all_to(play: &Play, node: usize) -> Result<(), Stop> {
 
 /// How long pages may refuse that nobody uses.
 fn settle() -> std::time::Duration {
-    std::time::Duration::from_secs(3)
+    std::time::Duration::from_secs(10)
 }
