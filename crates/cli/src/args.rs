@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use refolio::{Form, MAX_ORDER, Mode};
 
 use crate::cmd::check::args::Check;
+use crate::cmd::lab::args::Lab;
 use crate::size;
 
 const EXIT_CODES: &str = "\
@@ -44,12 +45,28 @@ Examples:
   refolio check --break all                  all protections, one after the other
   refolio check --scene migrate_pin/2 --replay 0x12.1x3 --html page.html
                                              one execution again, as a picture";
+const LAB_AFTER: &str = "\
+Examples:
+  refolio lab                                Debian's kernel, two nodes, the quick profile
+  refolio lab --kernel arch/x86/boot/bzImage your kernel, everything built in
+  refolio lab --debian newest --nodes 3      the newest packaged; the third node has memory alone
+  refolio lab --drill panic                  what a panic looks like, before there is one
+  refolio lab build --source linux-source-6.1 --patch lab/forms/early-check.patch --out /var/tmp/k
+  refolio lab --kernel /var/tmp/k/bzImage    a kernel with that patch";
 
 const EXPLAIN_AFTER: &str = "\
 Examples:
   refolio explain --page 3                   a page of a small sample, step by step
   refolio explain --page 3 --pin             somebody holds it: who, and how the undo runs
   refolio explain /etc/services --page 0     a page of a real file (opened read-only)";
+
+const CONFORM_AFTER: &str = "\
+Examples:
+  refolio conform                            the claims, held against Refolio itself
+  refolio conform --subject linux --dir /mnt/ext4 --dir /mnt/xfs
+                                             against the running kernel; as root it sees more
+  refolio conform --subject linux --case 'ext4-dirty/*' --seed 7 --repeat until-failure
+  refolio conform --subject linux --list     every case, its claim and where that is known from";
 
 /// A page cache whose pages can be moved while they are in use: its main job, on real files.
 #[derive(Debug, Parser)]
@@ -96,6 +113,29 @@ pub enum Verb {
     /// fewest preemptions that it takes.
     #[command(after_help = CHECK_CODES, after_long_help = format!("{CHECK_AFTER}\n\n{CHECK_CODES}"))]
     Check(Check),
+
+    /// Hold the claims of the suite against Refolio, a trivial model, or the running kernel.
+    ///
+    /// Each case makes memory of one kind, every page of which says whose it is; moves its pages
+    /// while others read, write, hold, cut, map and fork them; and then looks at every byte, in
+    /// memory and behind it, at where the pages are, and at the counters.
+    ///
+    /// On the kernel, files are made in folders below each --dir only (one on each file system
+    /// that is to be tried), and nothing is done that disturbs other programs unless --disruptive
+    /// allows it. What a machine lacks, its cases name and skip.
+    #[command(after_help = EXIT_CODES, after_long_help = format!("{CONFORM_AFTER}\n\n{EXIT_CODES}"))]
+    Conform(Conform),
+
+    /// Boot a kernel with several memory nodes in QEMU, and run the suite on it.
+    ///
+    /// Fetches Debian's kernel (or takes yours), makes a disk for each file system and an initramfs
+    /// with this program in it, boots all that in QEMU, shows the verdicts as they come, and switches
+    /// off. A panic, a BUG, a warning, a hung task, a report of a sanitizer, a damaged file system
+    /// and a guest that falls silent are failures, too, of the case that ran. Nothing is installed,
+    /// and no privilege is needed.
+    #[command(args_conflicts_with_subcommands = true)]
+    #[command(after_help = EXIT_CODES, after_long_help = format!("{LAB_AFTER}\n\n{EXIT_CODES}"))]
+    Lab(Box<Lab>),
 }
 
 /// Options of `refolio migrate`.
@@ -181,6 +221,133 @@ pub struct Explain {
     /// What is checked before a page is switched
     #[arg(long, value_enum, value_name = "NAME", default_value_t = FormName::FreezeOnly)]
     pub form: FormName,
+}
+
+/// Options of `refolio conform`.
+#[derive(Args, Clone, Debug)]
+pub struct Conform {
+    /// What the claims are held against
+    #[arg(long, value_enum, default_value_t = SubjectName::Refolio)]
+    pub subject: SubjectName,
+
+    /// Only the case of this name; `*` stands for any text
+    #[arg(long, value_name = "NAME")]
+    pub case: Option<String>,
+
+    /// Seed of whatever the suite can decide [default: a random one, which the report names]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+
+    /// How often, each time with the next seed: a number, or until-failure [default: 1; soak: for ever]
+    #[arg(long, value_name = "N", value_parser = Repeat::parse)]
+    pub repeat: Option<Repeat>,
+
+    /// How much is tried
+    #[arg(long, value_enum, default_value_t = ProfileName::Quick)]
+    pub profile: ProfileName,
+
+    /// A folder below which files may be made, one for each file system [default: TMPDIR]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Vec<PathBuf>,
+
+    /// Allow what touches the whole machine: dropping caches, compaction, memory offline, swap, KSM
+    #[arg(long)]
+    pub disruptive: bool,
+
+    /// Name the cases, their claims and sources, and run none
+    #[arg(long)]
+    pub list: bool,
+
+    /// Where reports go.
+    #[command(flatten)]
+    pub reports: Reports,
+
+    /// Print one line of JSON for each thing that happens, as it happens
+    #[arg(long, conflicts_with = "ktap")]
+    pub stream: bool,
+
+    /// Play one case in this process, and print its verdict alone
+    #[arg(long, hide = true, requires = "case")]
+    pub one: bool,
+}
+
+impl Conform {
+    /// How often.
+    pub fn repeat(&self) -> Repeat {
+        let once = Repeat::Times(if self.profile == ProfileName::Soak { u64::MAX } else { 1 });
+        self.repeat.unwrap_or(once)
+    }
+}
+
+/// Where reports go.
+#[derive(Args, Clone, Debug)]
+pub struct Reports {
+    /// Write all that was said and found to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+
+    /// Write a JUnit report to this file, for build servers
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+
+    /// Write one page to this file: the matrix, each cell of which opens
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+
+    /// Print KTAP instead of the matrix, for kernel CI
+    #[arg(long)]
+    pub ktap: bool,
+}
+
+/// How often a case is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// So often.
+    Times(u64),
+    /// Until something fails.
+    UntilFailure,
+}
+
+impl Repeat {
+    /// From the command line.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match (text, text.parse()) {
+            ("until-failure", _) => Ok(Self::UntilFailure),
+            (_, Ok(times)) if times > 0 => Ok(Self::Times(times)),
+            _ => Err("neither a number from 1 on nor `until-failure`".into()),
+        }
+    }
+}
+
+impl std::fmt::Display for Repeat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Times(times) => write!(f, "{times}"),
+            Self::UntilFailure => f.write_str("until-failure"),
+        }
+    }
+}
+
+/// What the claims can be held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SubjectName {
+    /// Refolio, in this process
+    Refolio,
+    /// A trivial model, which keeps the cases honest
+    Oracle,
+    /// The running kernel
+    Linux,
+}
+
+/// How much is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProfileName {
+    /// Every kind, adversary and trigger at least once: two minutes
+    Quick,
+    /// Every kind with every adversary: half an hour
+    Full,
+    /// The same, until stopped
+    Soak,
 }
 
 /// The modes of a migration.

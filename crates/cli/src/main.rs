@@ -16,6 +16,9 @@ use args::{Command, Verb};
 use exit::Exit;
 
 fn main() -> ExitCode {
+    if cmd::lab::guest::is_here() {
+        cmd::lab::guest::run();
+    }
     let command = match Command::try_parse() {
         Ok(command) => command,
         Err(error) => return refuse(&error),
@@ -25,6 +28,8 @@ fn main() -> ExitCode {
         Verb::Migrate(args) => cmd::migrate::run(args),
         Verb::Explain(args) => cmd::explain::run(args),
         Verb::Check(args) => cmd::check::run(args),
+        Verb::Conform(args) => cmd::conform::run(args),
+        Verb::Lab(args) => cmd::lab::run(args),
     });
     match ended {
         Ok(Ok(exit)) => exit.into(),

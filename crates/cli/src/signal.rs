@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::exit::{Exit, Failure};
 
 static SIGNALS: AtomicU64 = AtomicU64::new(0);
-static FOLDER: Mutex<Option<PathBuf>> = Mutex::new(None);
+static FOLDERS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// From now on signals are counted, instead of ending the program.
 pub fn listen() -> Result<(), Failure> {
@@ -28,9 +28,17 @@ pub fn listen() -> Result<(), Failure> {
     .map_err(|error| Failure::broken("listening for Ctrl-C", error))
 }
 
-/// Ends the program here and now; the temporary folder goes with it.
+/// From now on signals are counted, and nothing is said of them: whoever started this program does.
+pub fn listen_quietly() -> Result<(), Failure> {
+    ctrlc::set_handler(|| {
+        SIGNALS.fetch_add(1, SeqCst);
+    })
+    .map_err(|error| Failure::broken("listening for Ctrl-C", error))
+}
+
+/// Ends the program here and now; the temporary folders go with it.
 pub fn quit(exit: Exit) -> ! {
-    if let Some(folder) = folder().take() {
+    for folder in folders().drain(..) {
         let _ = std::fs::remove_dir_all(folder);
     }
     std::process::exit(exit as i32)
@@ -48,16 +56,24 @@ pub struct Scratch(TempDir);
 impl Scratch {
     /// Makes the folder below the system's place for temporary files (`TMPDIR`).
     pub fn new() -> Result<Self, Failure> {
+        Self::make(&std::env::temp_dir(), "set TMPDIR to a writable folder")
+    }
+
+    /// Makes the folder below this one.
+    pub fn below(place: &Path) -> Result<Self, Failure> {
+        Self::make(place, "name a writable folder")
+    }
+
+    fn make(place: &Path, remedy: &str) -> Result<Self, Failure> {
         // The lock is held throughout, so that a second signal finds the folder or finds none.
-        let mut registered = folder();
-        let dir = TempDir::with_prefix("refolio-").map_err(|error| {
-            let place = std::env::temp_dir();
+        let mut registered = folders();
+        let dir = TempDir::with_prefix_in("refolio-", place).map_err(|error| {
+            let place = place.display();
             Failure::unusable(format!(
-                "no temporary folder can be made in {}: {error}; set TMPDIR to a writable folder",
-                place.display()
+                "no temporary folder can be made in {place}: {error}; {remedy}"
             ))
         })?;
-        *registered = Some(dir.path().to_owned());
+        registered.push(dir.path().to_owned());
         drop(registered);
         Ok(Self(dir))
     }
@@ -68,8 +84,8 @@ impl Scratch {
     }
 }
 
-fn folder() -> MutexGuard<'static, Option<PathBuf>> {
-    FOLDER.lock().unwrap_or_else(PoisonError::into_inner)
+fn folders() -> MutexGuard<'static, Vec<PathBuf>> {
+    FOLDERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Writes a line to standard error; a closed one is nobody's problem.

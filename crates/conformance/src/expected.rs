@@ -46,6 +46,7 @@ impl Gaps {
         Self::parse(match subject {
             "refolio" => include_str!("../gaps/refolio.txt"),
             "oracle" => include_str!("../gaps/oracle.txt"),
+            "linux" => include_str!("../gaps/linux.txt"),
             _ => "",
         })
     }

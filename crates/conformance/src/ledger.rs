@@ -51,25 +51,42 @@ pub struct Before {
     cut: u64,
 }
 
+impl Before {
+    /// The generation whose write had returned.
+    pub fn done(self) -> u64 {
+        self.done
+    }
+}
+
 /// What is wrong, and in which words.
 pub type Damage = (Wrong, String);
 
 impl Ledger {
     /// The books of a new file, every part of which holds generation 1.
     pub fn new(file: u32, seed: u64, parts_per_page: usize) -> Self {
+        Self::with_pages(file, seed, parts_per_page, PAGES)
+    }
+
+    /// The books of a new file of so many pages.
+    pub fn with_pages(file: u32, seed: u64, parts_per_page: usize, pages: u64) -> Self {
         let part = || Part { begun: 1.into(), done: 1.into(), ..Part::default() };
-        let parts = (0..PAGES as usize * parts_per_page).map(|_| part()).collect();
+        let parts = (0..pages as usize * parts_per_page).map(|_| part()).collect();
         let (cuts_begun, cuts_ended) = Default::default();
         Self { file, seed, parts_per_page, parts, cuts_begun, cuts_ended }
     }
 
     /// The bytes of the file as it is made.
     pub fn first_bytes(&self) -> Vec<u8> {
-        let mut bytes = vec![0; PAGES as usize * PAGE_SIZE];
+        let mut bytes = vec![0; self.parts.len() * self.part_len()];
         for (index, page) in (0..).zip(bytes.chunks_exact_mut(PAGE_SIZE)) {
             Stamp { file: self.file, index, generation: 1, writer: 0 }.fill(self.seed, 0, page);
         }
         bytes
+    }
+
+    /// The seed of its bytes.
+    pub fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// How many parts the file has.
@@ -91,6 +108,11 @@ impl Ledger {
     /// Where a part begins in the file.
     pub fn offset(&self, part: usize) -> u64 {
         (part * self.part_len()) as u64
+    }
+
+    /// The page that a part is of, and its first line there.
+    pub fn place(&self, part: usize) -> (u64, usize) {
+        (self.page(part), self.first_line(part))
     }
 
     fn page(&self, part: usize) -> u64 {
@@ -143,6 +165,12 @@ impl Ledger {
     pub fn before(&self, part: usize) -> Before {
         let Part { done, cut, .. } = &self.parts[part];
         Before { part, done: done.load(SeqCst), cut: cut.load(SeqCst) }
+    }
+
+    /// Whether nobody wrote the part between `before` and now: then nothing but its last generation
+    /// may have been seen, where looks are not atomic either.
+    pub fn is_quiet(&self, before: Before) -> bool {
+        self.parts[before.part].begun.load(SeqCst) == before.done
     }
 
     /// Whether this generation of a part has been cut off for certain.

@@ -30,6 +30,7 @@
 mod actors;
 mod cases;
 mod content;
+pub mod event;
 mod expected;
 mod holding;
 mod ledger;

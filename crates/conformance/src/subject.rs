@@ -72,6 +72,8 @@ pub enum Need {
     Eviction,
     /// Migration entries: whoever uses a page through a view while it is moved finds one.
     MigrationEntries,
+    /// Something of the machine, in words.
+    Machine(&'static str),
 }
 
 impl fmt::Display for Need {
@@ -82,6 +84,7 @@ impl fmt::Display for Need {
             Self::Views => "views",
             Self::Eviction => "eviction on request",
             Self::MigrationEntries => "migration entries",
+            Self::Machine(what) => what,
         })
     }
 }

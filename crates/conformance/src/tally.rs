@@ -47,6 +47,13 @@ facts! {
     Cut "truncations" "nothing was truncated",
     Filled "pages read in" "no page was read in",
     WrittenBack "pages written back" "no page was written back",
+    Shared "pages that others have, too" "no page was shared",
+    Transferred "direct transfers" "nothing was transferred directly",
+    Forked "children" "no child was forked",
+    Remapped "remaps" "nothing was mapped anew",
+    Protected "stores refused" "no store was forbidden",
+    Advised "advice" "no advice was given",
+    Offlined "memory taken offline" "no memory was taken offline",
     EntryMet "migration entries met" "no access met a migration entry",
 }
 
@@ -88,6 +95,12 @@ impl Tally {
             // Relaxed: as above.
             counted => self.0[counted as usize].load(Relaxed),
         }
+    }
+
+    /// How often something has happened that the case itself counts.
+    pub fn so_far(&self, fact: Fact) -> u64 {
+        // Relaxed: as above.
+        self.0[fact as usize].load(Relaxed)
     }
 
     /// Pages that were asked to move, and neither moved nor were found moved or gone.

@@ -37,8 +37,12 @@ pub enum Wrong {
     Miscounted,
     /// What the case is about did not happen.
     Unreached,
+    /// What may only be read could be written, or the other way round.
+    Permission,
     /// A thread waits for ever.
     Hung,
+    /// The process that played the case died.
+    Died,
     /// A thread panicked.
     Panicked,
 }
@@ -60,7 +64,9 @@ impl fmt::Display for Wrong {
             Self::Stuck => "stuck page",
             Self::Miscounted => "miscounted",
             Self::Unreached => "not reached",
+            Self::Permission => "wrong permission",
             Self::Hung => "hung",
+            Self::Died => "died",
             Self::Panicked => "panicked",
         })
     }

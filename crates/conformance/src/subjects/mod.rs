@@ -1,6 +1,8 @@
 //! The subjects that ship.
 
 mod dawdling;
+#[cfg(target_os = "linux")]
+pub mod linux;
 mod oracle;
 mod refolio;
 

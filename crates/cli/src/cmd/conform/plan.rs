@@ -1,0 +1,190 @@
+//! What is going to be run: the cases of a subject, chosen by profile and name.
+
+use refolio_conformance::event::{CaseStart, Start};
+use refolio_conformance::subjects::linux::{self, LinuxCase, Profile};
+use refolio_conformance::{CASES, Case};
+
+use crate::args::{Conform, ProfileName, SubjectName};
+use crate::exit::Failure;
+
+/// A case of either list.
+#[derive(Clone, Copy, Debug)]
+pub enum Planned {
+    /// One that is held against a subject in this process.
+    Here(&'static Case),
+    /// One that is held against the kernel, in a process of its own.
+    Linux(&'static LinuxCase),
+}
+
+impl Planned {
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Here(case) => case.name,
+            Self::Linux(case) => &case.name,
+        }
+    }
+
+    /// What it is about.
+    pub fn start(&self, seed: u64, at_ms: u64) -> CaseStart {
+        match self {
+            Self::Here(case) => {
+                let (row, column) = case.name.split_once('_').unwrap_or((case.name, ""));
+                CaseStart {
+                    case: case.name.into(),
+                    row: row.into(),
+                    column: column.into(),
+                    trigger: "its own".into(),
+                    claim: case.claim.into(),
+                    source: case.source.into(),
+                    seed,
+                    at_ms,
+                }
+            }
+            Self::Linux(case) => CaseStart {
+                case: case.name.clone(),
+                row: case.row.clone(),
+                column: case.column.into(),
+                trigger: case.trigger.into(),
+                claim: case.claim.clone(),
+                source: case.source.clone(),
+                seed,
+                at_ms,
+            },
+        }
+    }
+}
+
+/// The cases of a subject.
+fn all(subject: SubjectName) -> Vec<Planned> {
+    match subject {
+        SubjectName::Refolio | SubjectName::Oracle => CASES.iter().map(Planned::Here).collect(),
+        SubjectName::Linux => linux::cases().iter().map(Planned::Linux).collect(),
+    }
+}
+
+/// What the command line asks for.
+pub fn cases(args: &Conform) -> Result<Vec<Planned>, Failure> {
+    let all = all(args.subject);
+    if let Some(name) = &args.case {
+        let chosen: Vec<_> =
+            all.iter().filter(|case| matches(name, case.name())).copied().collect();
+        if chosen.is_empty() {
+            let subject = args.subject.name();
+            return Err(Failure::unusable(format!(
+                "--case {name}: there is no such case; `refolio conform --subject {subject} --list` \
+                 names them"
+            )));
+        }
+        return Ok(chosen);
+    }
+    let (profile, nodes) = (args.profile.profile(), linux::nodes());
+    let has = |case: &Planned| match case {
+        Planned::Here(_) => true,
+        Planned::Linux(case) => profile.has(case, nodes),
+    };
+    // `--list` shows what there is, whatever this machine has, unless a profile is asked for.
+    Ok(all.into_iter().filter(has).collect())
+}
+
+/// Whether a name is meant: by itself, or by a pattern in which `*` stands for any text.
+fn matches(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = name.strip_prefix(first) else { return false };
+    let mut last = None;
+    for part in parts {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+        last = Some(part);
+    }
+    match last {
+        // What follows the last star may be found later, too.
+        Some(part) => rest.is_empty() || name.ends_with(part),
+        None => rest.is_empty(),
+    }
+}
+
+/// What a run sets out to do.
+pub fn start(args: &Conform, seed: u64, cases: usize) -> Start {
+    let dirs = args.dir.iter().map(|dir| format!("--dir {}", dir.display()));
+    let disruptive = args.disruptive.then(|| "--disruptive".to_owned());
+    let long =
+        (args.profile != ProfileName::Quick).then(|| format!("--profile {}", args.profile.name()));
+    Start {
+        subject: args.subject.name().into(),
+        profile: args.profile.name().into(),
+        seed,
+        cases: cases as u64,
+        about: about(args.subject),
+        options: dirs.chain(disruptive).chain(long).collect::<Vec<_>>().join(" "),
+    }
+}
+
+fn about(subject: SubjectName) -> String {
+    match subject {
+        SubjectName::Refolio => format!("refolio {}", env!("CARGO_PKG_VERSION")),
+        SubjectName::Oracle => "a trivial model".into(),
+        SubjectName::Linux => {
+            let uname = rustix::system::uname();
+            let release = uname.release().to_string_lossy();
+            let machine = uname.machine().to_string_lossy();
+            let nodes = linux::nodes();
+            let nodes =
+                if nodes == 1 { "one memory node".into() } else { format!("{nodes} memory nodes") };
+            format!("Linux {release} on {machine}, {nodes}")
+        }
+    }
+}
+
+impl SubjectName {
+    /// As on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Refolio => "refolio",
+            Self::Oracle => "oracle",
+            Self::Linux => "linux",
+        }
+    }
+}
+
+impl ProfileName {
+    /// As on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Quick => "quick",
+            Self::Full => "full",
+            Self::Soak => "soak",
+        }
+    }
+
+    /// The suite's.
+    pub fn profile(self) -> Profile {
+        match self {
+            Self::Quick => Profile::Quick,
+            Self::Full => Profile::Full,
+            Self::Soak => Profile::Soak,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        for (pattern, name, is) in [
+            ("anon/mbind/writers", "anon/mbind/writers", true),
+            ("anon/mbind", "anon/mbind/writers", false),
+            ("anon/*", "anon/mbind/writers", true),
+            ("*/writers", "anon/mbind/writers", true),
+            ("*/writers", "anon/mbind/loads", false),
+            ("ext4-*/*/truncate", "ext4-dirty/move-pages/truncate", true),
+            ("ext4-*/*/truncate", "ext4-dirty/move-pages/calls", false),
+            ("*s", "stores", true),
+        ] {
+            assert_eq!(matches(pattern, name), is, "{pattern} {name}");
+        }
+    }
+}

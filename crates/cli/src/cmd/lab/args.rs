@@ -1,0 +1,178 @@
+//! What the command line of `refolio lab` says.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::plan::Drill;
+use super::qemu::Accel;
+use crate::args::{ProfileName, Repeat, Reports};
+use crate::size;
+
+/// Options of `refolio lab`.
+#[derive(Args, Clone, Debug)]
+pub struct Lab {
+    /// Something else than a run.
+    #[command(subcommand)]
+    pub verb: Option<LabVerb>,
+
+    /// How much is tried
+    #[arg(long, value_enum, default_value_t = ProfileName::Quick)]
+    pub profile: ProfileName,
+
+    /// Only the case of this name; `*` stands for any text
+    #[arg(long, value_name = "NAME")]
+    pub case: Option<String>,
+
+    /// Seed of whatever the suite can decide [default: a random one, which the report names]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+
+    /// How often, each time with the next seed: a number, or until-failure [soak: for ever]
+    #[arg(long, value_name = "N", value_parser = Repeat::parse)]
+    pub repeat: Option<Repeat>,
+
+    /// Where reports go.
+    #[command(flatten)]
+    pub reports: Reports,
+
+    /// Boot this kernel [default: Debian's, fetched with apt]
+    #[arg(long, value_name = "BZIMAGE", help_heading = "The kernel")]
+    pub kernel: Option<PathBuf>,
+
+    /// Where the modules of --kernel are, such as /lib/modules/RELEASE
+    #[arg(long, value_name = "DIR", requires = "kernel", help_heading = "The kernel")]
+    pub modules: Option<PathBuf>,
+
+    /// Which of Debian's kernels: a series such as 6.12, or newest [default: the release's]
+    #[arg(long, value_name = "SERIES", conflicts_with = "kernel", help_heading = "The kernel")]
+    pub debian: Option<String>,
+
+    /// More words for the kernel's command line
+    #[arg(
+        long,
+        value_name = "WORDS",
+        default_value = "",
+        allow_hyphen_values = true,
+        hide_default_value = true,
+        help_heading = "The kernel"
+    )]
+    pub append: String,
+
+    /// Memory nodes
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..=16),
+          default_value_t = 2, help_heading = "The machine")]
+    pub nodes: u64,
+
+    /// Processors; nodes beyond their number have memory alone
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=64),
+          default_value_t = 2, help_heading = "The machine")]
+    pub cpus: u64,
+
+    /// Memory of all nodes together
+    #[arg(long, value_name = "SIZE", value_parser = size::parse_some, default_value = "2G",
+          help_heading = "The machine")]
+    pub mem: u64,
+
+    /// File systems, each on a disk of its own; tmpfs is always there
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        default_value = "ext4,xfs,btrfs",
+        help_heading = "The machine"
+    )]
+    pub fs: Vec<String>,
+
+    /// Size of each disk; it takes space as it is written to
+    #[arg(long, value_name = "SIZE", value_parser = size::parse_some, default_value = "512M",
+          help_heading = "The machine")]
+    pub disk: u64,
+
+    /// How instructions are run [default: kvm where it proves to work, else tcg]
+    #[arg(long, value_enum, help_heading = "The machine")]
+    pub accel: Option<Accel>,
+
+    /// A guest that says nothing for so many seconds has failed
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..),
+          default_value_t = 120, help_heading = "The machine")]
+    pub silence: u64,
+
+    /// Write the kernel's whole log to this file
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+
+    /// Rehearse a failure instead of running the suite
+    #[arg(long, value_enum)]
+    pub drill: Option<Drill>,
+}
+
+impl Lab {
+    /// The command that makes the same machine again, up to the case.
+    pub fn command(&self) -> String {
+        let mut words = vec!["refolio lab".to_owned()];
+        let path = |path: &PathBuf| path.display().to_string();
+        let texts = [
+            ("--kernel", self.kernel.as_ref().map(path)),
+            ("--modules", self.modules.as_ref().map(path)),
+            ("--debian", self.debian.clone()),
+            ("--append", Some(self.append.clone()).filter(|text| !text.is_empty())),
+            ("--fs", Some(self.fs.join(","))),
+            ("--accel", self.accel.map(|accel| accel.name().to_owned())),
+        ];
+        for (name, text) in texts {
+            words.extend(text.map(|text| format!("{name} {}", quoted(&text))));
+        }
+        let Self { nodes, cpus, .. } = self;
+        words.push(format!("--nodes {nodes} --cpus {cpus} --mem {}M", self.mem >> 20));
+        words.join(" ")
+    }
+}
+
+/// As a shell takes it for one word.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,+:=".contains(c);
+    if text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+/// What else the laboratory can do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum LabVerb {
+    /// Build a small kernel from a source tree, with patches, for `refolio lab --kernel`.
+    ///
+    /// The tree is not modified. The first build takes long; a second one into the same --out, with
+    /// another patch, compiles only what that changes. `lab/build-kernel.sh` does the work.
+    Build(Build),
+}
+
+/// Options of `refolio lab build`.
+#[derive(Args, Clone, Debug)]
+pub struct Build {
+    /// A kernel's source tree, such as Debian's linux-source-6.1, unpacked
+    #[arg(long, value_name = "DIR")]
+    pub source: PathBuf,
+
+    /// Where to build; the kernel will be bzImage there
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+
+    /// A patch to apply before (with -p1); may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub patch: Vec<PathBuf>,
+
+    /// More options for the kernel's configuration; may be given several times
+    #[arg(long, value_name = "FRAGMENT")]
+    pub config: Vec<PathBuf>,
+
+    /// How many compilers run side by side [default: as many as there are processors]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    pub jobs: Option<u64>,
+
+    /// The script that does the work [default: lab/build-kernel.sh of the checkout]
+    #[arg(long, value_name = "FILE")]
+    pub script: Option<PathBuf>,
+}

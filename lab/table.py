@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""The table of wrong kernels, from the verdicts that verdicts.sh left: table.py LAB VERDICTS"""
+
+import json
+import sys
+from pathlib import Path
+
+# Failures that say what has become of pages, memory or accounts.
+NAMED = {
+    "lost write", "stale page", "foreign page", "torn page", "resurrected page", "zeroed page",
+    "garbled page", "moved under a pin", "changed under a pin", "changed while written back",
+    "stuck page", "miscounted", "wrong permission", "leak", "bad page", "bad counter",
+    "file system error",
+}
+# A case that comes to no point, or is refused something: on a busy machine that happens by chance.
+CHANCE = {"not reached", "refused"}
+# Everything else is the kernel's own words (a panic, a warning, a hung task), or the machine's end.
+
+
+def failures(path):
+    """What failed in a run: (case, name of the failure), each once, in order."""
+    run = json.loads(path.read_text())
+    judged = [(told["case"]["case"], told["judged"]) for told in run["cases"] if told["judged"]]
+    bad = [(case, its) for case, its in judged if its["verdict"] == "fail"]
+    return {(case, failure["wrong"]): None for case, its in bad for failure in its["failures"]}
+
+
+def header(patch):
+    """The lines of a patch before its `---`, as a dictionary."""
+    lines = patch.read_text().split("---\n")[0].splitlines()
+    return dict(line.split(": ", 1) for line in lines)
+
+
+def rank(wrong):
+    """What names the mistake comes first, chance last."""
+    return (wrong in CHANCE, wrong not in NAMED)
+
+
+def told(found):
+    """The names of the failures, each with its cases: the first two, and how many more."""
+    by_name = {}
+    for case, wrong in found:
+        by_name.setdefault(wrong, []).append(case)
+    parts = []
+    for wrong, cases in sorted(by_name.items(), key=lambda it: (rank(it[0]), -len(it[1]))):
+        more = f" and {len(cases) - 2} more" if len(cases) > 2 else ""
+        parts.append(f"**{wrong}** ({', '.join(f'`{case}`' for case in cases[:2])}{more})")
+    return "; ".join(parts)
+
+
+def main():
+    lab, verdicts = Path(sys.argv[1]), Path(sys.argv[2])
+    known = failures(verdicts / "unmodified.json")
+    print((lab / "wrong-kernels.head.md").read_text())
+    print("| kernel | class | what is wrong in it | caught by |")
+    print("|---|---|---|---|")
+    named = other = missed = 0
+    for patch in sorted((lab / "wrong").glob("*.patch")):
+        path = verdicts / f"{patch.stem}.json"
+        if not path.exists():
+            continue
+        about = header(patch)
+        new = [key for key in failures(path) if key not in known]
+        wrongs = {wrong for _, wrong in new}
+        by = told(new)
+        if wrongs & NAMED:
+            named += 1
+        elif wrongs - CHANCE:
+            other += 1
+            by = f"not by name: {by}"
+        else:
+            missed += 1
+            by = f"not caught ({by})" if by else "not caught"
+        print(f"| `{patch.stem}` | {about['Class']} | {about['Wrong']} | {by} |")
+    print(f"\nCaught by a check that names what went wrong: {named}; by the kernel's own words or the "
+          f"machine's end alone: {other}; not caught: {missed}.")
+    print("\n## The forms of the check\n")
+    print("| kernel | the check in `folio_migrate_mapping` | failures that the unmodified kernel has not |")
+    print("|---|---|---|")
+    print(f"| `unmodified` | the freeze alone (since 5.16) | it is what the others are compared with; "
+          f"its own: {len(known)} |")
+    for patch in sorted((lab / "forms").glob("*.patch")):
+        path = verdicts / f"{patch.stem}.json"
+        if path.exists():
+            new = [key for key in failures(path) if key not in known]
+            print(f"| `{patch.stem}` | {header(patch)['Wrong']} | {told(new) or 'none'} |")
+
+
+main()
