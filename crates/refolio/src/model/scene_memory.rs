@@ -1,5 +1,5 @@
-//! Anonymous memory, which only entries know: it moves, is written, and is given back, and the entry
-//! decides who has it.
+//! Anonymous memory, which only entries know: it moves, is written, and is given back, and the
+//! entry decides who has it.
 
 use super::search::Model;
 use super::world::{World, meet};
@@ -19,6 +19,7 @@ pub const MODEL: Model = Model {
         "touched",
     ],
     protections: &[
+        ("migrate-skips-unmap", "flags of frame"),
         ("anonymous-skips-look", "an entry is filled that was empty"),
         ("zap-passes-migration", "an entry of a view that has ended"),
         ("zap-skips-lock", "only its migrator may change"),
