@@ -2,7 +2,6 @@
 //! many pages at once.
 
 use super::world::{World, full, value_of};
-use crate::core::FolioRef;
 use crate::error::Error;
 use crate::migrate::Place;
 use crate::passes::{self, Migrate, Mode};
@@ -141,10 +140,10 @@ impl World {
     }
 
     /// Page `index`, with a reference, that stays what it is while something else is done.
-    pub fn while_pinned(&self, index: u64, allowed: &[u8], act: impl FnOnce(&FolioRef<'_>)) {
+    pub fn while_pinned(&self, index: u64, allowed: &[u8], act: impl FnOnce()) {
         let Some(pin) = self.page(index) else { return };
         self.check_pinned(&pin, index, allowed);
-        act(&pin);
+        act();
         self.check_pinned(&pin, index, allowed);
     }
 }

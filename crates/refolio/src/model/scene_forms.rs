@@ -37,9 +37,8 @@ fn misses() {
 fn pinned<const FORM: usize>() {
     let world = World::new(2, 1);
     world.load(0);
-    meet(&world, migrate::<FORM>, |world| {
-        world.check_pinned(&world.page(0).unwrap(), 0, &[first(0)]);
-    });
+    let pin = |world: &World| _ = world.check_pinned(&world.page(0).unwrap(), 0, &[first(0)]);
+    meet(&world, pin, migrate::<FORM>);
     world.check_at_rest(&[full(first(0))]);
 }
 
