@@ -61,7 +61,7 @@ pub fn play(seed: u64, ops: u64) -> u64 {
         let mut tail = Tail::new(crowd, rng.fork());
         threads.spawn(move || crowd.work(|| tail.step()));
     });
-    seed::about_to("the end of a round".into());
+    seed::about_to(|| "the end of a round".into());
     crowd.finish();
     ops
 }
