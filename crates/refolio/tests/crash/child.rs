@@ -10,6 +10,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use refolio::{Cache, File, Form, Migrate, NodeId, NodeOptions, OpenOptions, PAGE_SIZE};
 
+use crate::crew::crew;
 use crate::layout::{BLOCK_WRITERS, Counts, END, NOTES_AHEAD, WRITERS, writes};
 
 /// Says the child what to do: whether to go past the page cache, a seed, and the file.
@@ -80,7 +81,7 @@ pub fn work(
     let done = &[const { AtomicU64::new(0) }; WRITERS];
     let acknowledged = &AtomicU64::new(0);
     let go_on = move || !over.load(SeqCst);
-    std::thread::scope(|threads| {
+    crew(|threads| {
         for (writer, done) in done.iter().enumerate() {
             threads.spawn(move || {
                 for (offset, bytes) in writes(seed, writer).take_while(|_| go_on()) {

@@ -19,10 +19,13 @@
 mod child;
 mod layout;
 
+#[path = "../support/crew.rs"]
+mod crew;
 #[path = "../support/record.rs"]
 mod record;
 
 use std::io::{BufRead, BufReader};
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -33,6 +36,7 @@ use refolio::testing::CrashStore;
 use refolio::{FileStoreOptions, PAGE_SIZE};
 
 use child::Child;
+use crew::crew;
 use layout::{Counts, WRITERS, beginning, check};
 
 fn number(name: &str, default: u64) -> u64 {
@@ -85,20 +89,20 @@ fn lose_power(seed: u64, losses: u64) -> u64 {
     let file = cache.open_store(store.clone(), &child::options(seed)).unwrap();
     let (over, acknowledged) = (AtomicBool::new(false), Mutex::new([0; WRITERS]));
     let now = || *acknowledged.lock().unwrap();
-    std::thread::scope(|threads| {
+    crew(|threads| {
         threads.spawn(|| {
             child::work(&cache, &file, seed, &over, |counts| {
                 *acknowledged.lock().unwrap() = counts;
             });
         });
-        let result = std::panic::catch_unwind(|| {
+        let result = std::panic::catch_unwind(AssertUnwindSafe(|| {
             for _ in 0..losses {
                 let before = now();
                 let left = store.after_crash(fastrand::u64(..));
                 check(left, seed, &before, &now());
                 std::thread::sleep(Duration::from_micros(fastrand::u64(..10_000)));
             }
-        });
+        }));
         over.store(true, SeqCst);
         assert!(result.is_ok(), "seed {seed}");
     });

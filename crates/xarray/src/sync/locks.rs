@@ -3,7 +3,7 @@
 #[cfg(refolio_loom)]
 use loom as imp;
 #[cfg(not(refolio_loom))]
-use std as imp;
+use super::native as imp;
 
 #[cfg(refolio_loom)]
 pub use super::rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
