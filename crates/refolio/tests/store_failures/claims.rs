@@ -53,6 +53,18 @@ fn a_page_whose_write_failed_stays_dirty_and_readable_and_is_written_later() {
     }
 }
 
+#[test]
+fn neighbours_are_written_back_together() {
+    let mut play = Play::new(0);
+    for page in [5, 3, 40, 4, 7, 41] {
+        play.write(page * PAGE_SIZE + 9, 50);
+    }
+    let before = play.store.calls(Call::Write);
+    play.sync();
+    assert_eq!(play.store.calls(Call::Write) - before, 3, "pages 3 to 5, 7, and 40 and 41");
+    play.finish();
+}
+
 /// Gets at a page that is not cached, and says what is in it.
 type Touch = fn(&File, u64) -> refolio::Result<Vec<u8>>;
 
