@@ -24,6 +24,8 @@ mod rwlock;
 
 #[cfg(refolio_loom)]
 pub use checked::{AtomicPtr, AtomicU32, AtomicU64};
+#[cfg(refolio_tsan)]
+use instrumented as native;
 #[cfg(not(refolio_explore))]
 pub use locks::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 #[cfg(refolio_loom)]
@@ -33,8 +35,6 @@ pub use refolio_explore::{
     AtomicPtr, AtomicU32, AtomicU64, Condvar, Mutex, MutexGuard, Retry, RwLock, RwLockReadGuard,
     RwLockWriteGuard, Show, call, fence, key, name, narrate, reached, thread, thread_local,
 };
-#[cfg(refolio_tsan)]
-use instrumented as native;
 #[cfg(not(refolio_tsan))]
 use std as native;
 pub use std::sync::Arc;
@@ -181,16 +181,16 @@ pub mod unwatched {
 /// What counts and reports, what a lock protects, and what decides little: no place where a checker
 /// tries another thread, which then has fewer words to interleave.
 pub mod plain {
+    pub use super::native::sync::RwLock;
+    #[cfg(not(refolio_explore))]
+    pub use super::native::sync::{Mutex, MutexGuard};
     #[cfg(refolio_explore)]
     pub use refolio_explore::plain::{
         AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Mutex, MutexGuard,
     };
+    pub use std::sync::PoisonError;
     #[cfg(not(refolio_explore))]
     pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
-    #[cfg(not(refolio_explore))]
-    pub use super::native::sync::{Mutex, MutexGuard};
-    pub use super::native::sync::RwLock;
-    pub use std::sync::PoisonError;
 
     /// Waits for a lock, and ignores poisoning as all locks here.
     #[cfg(not(refolio_explore))]
