@@ -1,10 +1,14 @@
 //! What an embedder relies on, claim by claim.
 
+use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use refolio::testing::{Call, DeferredStore};
 use refolio::{
-    Cache, EntryState, Error, File, Form, HolderKind, MemStore, Migrate, Mode, NodeId, NodeOptions,
-    OpenOptions, Outcome, Owner, PAGE_SIZE, PageIndex, Result, Sharing, Vpn,
+    Cache, EntryState, Error, Event, File, Form, HolderKind, MemStore, Migrate, Mode, NodeId,
+    NodeOptions, OpenOptions, Outcome, Owner, PAGE_SIZE, PageIndex, Result, Sharing, Step, Vpn,
+    Why,
 };
 
 fn cache() -> Cache {
@@ -164,6 +168,47 @@ fn a_dry_run_answers_as_the_migration_and_moves_nothing() {
     }
     drop(pin);
     assert_eq!(file.would_move(0..1, NodeId(1)).unwrap().outcomes[0].outcome, Outcome::Here);
+}
+
+#[test]
+fn a_pinned_page_is_not_even_copied() {
+    let cache = cache();
+    let file = file(&cache, 1);
+    let steps = RefCell::new(Vec::new());
+    let watcher = |event: &Event| steps.borrow_mut().push(event.step);
+    let how = Migrate::new().mode(Mode::Async).watch(&watcher);
+    let pin = file.page(PageIndex(0)).unwrap();
+    let report = file.migrate(0..1, NodeId(1), &how).unwrap();
+    assert!(matches!(report.outcomes[0].outcome, Outcome::Busy { .. }), "{report:?}");
+    assert!(steps.borrow().contains(&Step::Unmap) && !steps.borrow().contains(&Step::Copy));
+    assert_eq!(pin.node(), NodeId(0));
+}
+
+#[test]
+fn a_page_on_its_way_to_the_store_moves_when_it_is_there() {
+    let store = Arc::new(DeferredStore::new(MemStore::with_bytes(vec![0; PAGE_SIZE])));
+    let node = NodeOptions::new(1 << 20);
+    let cache = Cache::builder().node(node.clone()).node(node).background(false).build().unwrap();
+    let file = cache.open_store(store.clone(), &OpenOptions::new()).unwrap();
+    file.write_at(b"new", 0).unwrap();
+    store.hold(&[Call::Write]);
+    std::thread::scope(|threads| {
+        let sync = threads.spawn(|| file.sync().unwrap());
+        store.wait_held(1);
+        let moved = |mode| {
+            let report = file.migrate(0..1, NodeId(1), &Migrate::new().mode(mode)).unwrap();
+            report.outcomes[0].outcome.clone()
+        };
+        assert_eq!(moved(Mode::Async), Outcome::Again(Why::Writeback));
+        assert_eq!(file.node_of(PageIndex(0)), Some(NodeId(0)));
+        let patient = threads.spawn(move || moved(Mode::Sync));
+        std::thread::sleep(Duration::from_millis(5));
+        assert!(!patient.is_finished(), "it did not wait for the writeback");
+        store.release_all();
+        assert!(matches!(patient.join().unwrap(), Outcome::Moved { .. }));
+        sync.join().unwrap();
+    });
+    assert_eq!(&store.inner().bytes()[..3], b"new");
 }
 
 #[test]

@@ -3,9 +3,9 @@
 #![allow(unsafe_code)] // The room of frame bytes: mapped memory and shared bytes, see `super`.
 
 use super::reserve::{Backing, HugeBacking, HugePages, NumaBacking, Run};
-#[cfg(not(all(target_arch = "x86_64", not(miri))))]
+#[cfg(not(all(target_arch = "x86_64", not(any(miri, refolio_tsan)))))]
 use super::words;
-#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[cfg(all(target_arch = "x86_64", not(any(miri, refolio_tsan))))]
 use super::x86_64;
 use crate::units::{MAX_ORDER, PAGE_SIZE, folio_bytes};
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
@@ -26,7 +26,7 @@ pub(super) struct Arena {
     mapped: usize,
     base: *mut u8,
     len: usize,
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    #[cfg(all(target_arch = "x86_64", not(any(miri, refolio_tsan))))]
     pub(super) avx512: bool,
 }
 
@@ -52,7 +52,7 @@ impl Arena {
             mapped,
             base: map.wrapping_add(skip),
             len,
-            #[cfg(all(target_arch = "x86_64", not(miri)))]
+            #[cfg(all(target_arch = "x86_64", not(any(miri, refolio_tsan))))]
             avx512: x86_64::has_avx512(),
         })
     }
@@ -176,7 +176,7 @@ impl Arena {
 }
 
 /// The shared accesses, by instructions that the compiler does not see.
-#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[cfg(all(target_arch = "x86_64", not(any(miri, refolio_tsan))))]
 impl Arena {
     /// Copies bytes out.
     #[inline]
@@ -210,7 +210,7 @@ impl Arena {
 }
 
 /// The shared accesses, word by word.
-#[cfg(not(all(target_arch = "x86_64", not(miri))))]
+#[cfg(not(all(target_arch = "x86_64", not(any(miri, refolio_tsan)))))]
 impl Arena {
     /// Copies bytes out.
     #[inline]

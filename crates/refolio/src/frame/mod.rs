@@ -24,9 +24,9 @@ mod reserve;
 mod room;
 #[cfg(test)]
 mod tests;
-#[cfg(any(test, refolio_model, not(target_arch = "x86_64"), miri))]
+#[cfg(any(test, refolio_model, not(target_arch = "x86_64"), miri, refolio_tsan))]
 mod words;
-#[cfg(all(target_arch = "x86_64", not(refolio_model), not(miri)))]
+#[cfg(all(target_arch = "x86_64", not(refolio_model), not(any(miri, refolio_tsan))))]
 mod x86_64;
 
 pub use fill::FillBuf;

@@ -1,4 +1,4 @@
-//! Whether a tree is as it must be whenever the lock is free.
+//! Whether a tree is as it must be whenever the lock is free (feature `testing`).
 
 use crate::entry::Mark;
 use crate::locked::Locked;
@@ -6,7 +6,10 @@ use crate::node::{BITS, Content, Node, SLOTS, place};
 
 impl Locked<'_> {
     /// Asserts that counts, marks, siblings, places and parents agree everywhere.
-    pub(crate) fn check(&self) {
+    ///
+    /// # Panics
+    /// If they do not.
+    pub fn check(&self) {
         let mut nodes = 0;
         match self.guard.head().get().content() {
             Content::Empty => assert_eq!(self.guard.head_marks(), [false; Mark::ALL.len()]),

@@ -1,11 +1,9 @@
 //! The player's hands for views.
 
-use std::ops::Range;
-
 use refolio::{Error, PAGE_SIZE, Sharing, Vpn};
 
 use super::ops::ViewSetup;
-use super::play::{Of, Player, bytes_of, parts};
+use super::play::{Of, Player, parts};
 use super::stage::TestedView;
 use crate::bytes::same;
 
@@ -52,39 +50,57 @@ impl<'a> Player<'a> {
         }
     }
 
-    pub fn write_view(&mut self, n: usize, offset: usize, len: usize, fill: u64) {
+    pub fn write_view(&mut self, n: usize, offset: usize, len: usize, fill: u16) {
         let Some((n, view)) = self.view(n) else { return };
-        let from = bytes_of(fill, len);
+        let from = self.some(fill, len);
         let result = view.view.write(&from, offset as u64);
         if offset + len > view.view.pages() as usize * PAGE_SIZE {
             assert!(matches!(result, Err(Error::OutOfRange { .. })), "{result:?}");
             return;
         }
-        let stopped = |(page, _): &(u64, Range<usize>)| match (&result, self.refusal(view, *page)) {
-            (Err(Error::OutOfRange { .. }), Some(Refusal::OutOfRange)) => true,
-            (Err(Error::Poisoned { .. }), Some(Refusal::Poisoned)) => true,
-            (_, Some(refusal)) => panic!("page {page}: {refusal:?}, but {result:?}"),
-            (Err(Error::Held { .. }), None) => self.view_page_pinned(n, *page, &from, offset),
-            _ => false,
+        let done = match &result {
+            Err(Error::Held { .. }) => self.written_in_view(n, offset, &from),
+            result => {
+                let refused = parts(offset, len)
+                    .find_map(|(page, part)| Some((self.refusal(view, page)?, part.start)));
+                match (result, refused) {
+                    (Ok(()), None) => len,
+                    (Err(Error::OutOfRange { .. }), Some((Refusal::OutOfRange, done))) => done,
+                    (Err(Error::Poisoned { .. }), Some((Refusal::Poisoned, done))) => done,
+                    other => panic!("write of a view at {offset}+{len}: {other:?}"),
+                }
+            }
         };
-        let done = parts(offset, len).find(stopped).map_or(len, |(_, part)| part.start);
-        assert_eq!(result.is_ok(), done == len, "{result:?}, {done} of {len}");
         for (page, part) in parts(offset, done) {
             self.put_in_view(view, page, (offset + part.start) % PAGE_SIZE, &from[part]);
         }
     }
 
-    /// Whether the write of a page was stopped by a pin: it may be pinned, and is not written.
-    fn view_page_pinned(&self, n: usize, page: u64, from: &[u8], offset: usize) -> bool {
+    /// A write was stopped by a pin: how many bytes were written before, which are whole parts and
+    /// not the last one.
+    fn written_in_view(&self, n: usize, offset: usize, from: &[u8]) -> usize {
         let view = &self.stage.views[n];
-        let (_, part) = parts(offset, from.len()).find(|(p, _)| *p == page).unwrap();
-        let may_be = match view.file_page(page) {
+        let last = (offset + from.len() - 1) / PAGE_SIZE;
+        let mut pinned = false;
+        for (page, part) in parts(offset, from.len()) {
+            assert!(self.refusal(view, page).is_none(), "page {page} cannot be written at all");
+            pinned |= self.may_be_pinned_through(n, page);
+            let mut found = vec![0; part.len()];
+            view.view.read(&mut found, (offset + part.start) as u64).unwrap();
+            if found != from[part.clone()] || page == last as u64 {
+                assert!(pinned, "the write of page {page} was stopped, but not by a pin");
+                return part.start;
+            }
+        }
+        unreachable!("a run of bytes has a last part");
+    }
+
+    /// Whether a pin may be in the way of a write to this page of a view.
+    fn may_be_pinned_through(&self, n: usize, page: u64) -> bool {
+        match self.stage.views[n].file_page(page) {
             Some((file, Sharing::Shared, index)) => self.may_be_pinned(file, index..index + 1),
             _ => self.may_be_pinned_in_view(n, page),
-        };
-        let mut found = vec![0; part.len()];
-        view.view.read(&mut found, (offset + part.start) as u64).unwrap();
-        may_be && found != from[part]
+        }
     }
 
     /// Writes to what a view, or its file, should hold.
@@ -134,7 +150,7 @@ impl<'a> Player<'a> {
     }
 
     /// A view that is made, used and dropped.
-    pub fn brief_view(&mut self, n: usize, first: u64, pages: u64, sharing: Sharing, fill: u64) {
+    pub fn brief_view(&mut self, n: usize, first: u64, pages: u64, sharing: Sharing, fill: u16) {
         let (n, file) = self.file(n);
         let setup = ViewSetup::File { file: n, first, pages, sharing };
         if file.read_only_first {
@@ -148,7 +164,7 @@ impl<'a> Player<'a> {
         self.read_tested(&view, 0, PAGE_SIZE);
         let blocked = sharing == Sharing::Shared && self.may_be_pinned(n, first..first + 1);
         if self.refusal(&view, 0).is_none() && !blocked {
-            let from = bytes_of(fill, 100);
+            let from = self.some(fill, 100);
             view.view.write(&from, 50).unwrap();
             self.put_in_view(&view, 0, 50, &from);
             self.read_tested(&view, 0, pages as usize * PAGE_SIZE);

@@ -10,22 +10,17 @@ use std::time::Duration;
 use fastrand::Rng;
 use refolio::{Cache, File, Form, Migrate, NodeId, NodeOptions, OpenOptions, PAGE_SIZE};
 
-use crate::record::{BLOCK, encode};
+use crate::crew::crew;
+use crate::layout::{BLOCK_WRITERS, Counts, END, NOTES_AHEAD, WRITERS, writes};
 
 /// Says the child what to do: whether to go past the page cache, a seed, and the file.
 pub const ENV: &str = "REFOLIO_CRASH_CHILD";
 
+/// The child is at work.
+pub const BEGUN: &str = "begun.";
+
 /// Begins a line that acknowledges a sync.
 pub const SYNCED: &str = "synced ";
-
-/// Threads that write records; block n is writer n % WRITERS's.
-pub const WRITERS: usize = 2;
-
-/// Blocks with records: twice as many as fit in the nodes. The file begins with fewer and grows.
-pub const BLOCKS: usize = 2 * 2 * NODE_PAGES as usize * PAGE_SIZE / BLOCK;
-pub const PREFILLED: usize = BLOCKS / 2;
-
-const NODE_PAGES: u64 = 64;
 
 /// What a child is to do.
 pub struct Child<'a> {
@@ -40,20 +35,6 @@ impl fmt::Display for Child<'_> {
     }
 }
 
-/// Writer n writes its blocks in order, again and again: the block and the generation of its write
-/// number `count`.
-fn nth_write(writer: usize, count: u64) -> (usize, u64) {
-    let own = (BLOCKS / WRITERS) as u64;
-    ((count % own) as usize * WRITERS + writer, count / own + 1)
-}
-
-/// The generation of a block after so many writes of its writer.
-pub fn written(block: usize, count: u64) -> u64 {
-    let own = (BLOCKS / WRITERS) as u64;
-    let before = (block / WRITERS) as u64;
-    count.saturating_sub(before).div_ceil(own)
-}
-
 /// Nothing, unless it is told what to do; then it works until it is killed.
 #[test]
 fn child() {
@@ -63,24 +44,28 @@ fn child() {
     let cache = cache();
     let options = options(seed).direct(direct);
     let file = cache.open_with(order.next().unwrap(), &options).unwrap();
+    say(BEGUN);
     work(&cache, &file, seed, &AtomicBool::new(false), |counts| {
-        let counts = counts.map(|count| count.to_string()).join(" ");
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "{SYNCED}{counts}.").unwrap();
-        out.flush().unwrap();
+        say(&format!("{SYNCED}{}.", counts.map(|count| count.to_string()).join(" ")));
     });
+}
+
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}").unwrap();
+    out.flush().unwrap();
 }
 
 /// A cache so small that reclaim and background writeback run all the time.
 pub fn cache() -> Cache {
-    let node = NodeOptions::new(NODE_PAGES * PAGE_SIZE as u64);
-    let cache = Cache::builder().node(node.clone()).node(node);
+    let node = |pages| NodeOptions::new(pages * PAGE_SIZE as u64);
+    let cache = Cache::builder().node(node(64)).node(node(100));
     cache.writeback_interval(Duration::from_millis(3)).build().unwrap()
 }
 
 /// Large folios, half of the time.
 pub fn options(seed: u64) -> OpenOptions {
-    OpenOptions::new().order([0, 0, 1, 2][(seed % 4) as usize])
+    OpenOptions::new().order([0, 0, 1, 2][(seed / 2 % 4) as usize])
 }
 
 /// Writes, moves, changes the length and syncs, each on its own thread, until `over`; says after
@@ -90,36 +75,40 @@ pub fn work(
     file: &File,
     seed: u64,
     over: &AtomicBool,
-    synced: impl Fn([u64; WRITERS]) + Send,
+    synced: impl Fn(Counts) + Send,
 ) {
-    let mut rng = Rng::with_seed(seed);
+    let mut rng = Rng::with_seed(!seed);
     let done = &[const { AtomicU64::new(0) }; WRITERS];
+    let acknowledged = &AtomicU64::new(0);
     let go_on = move || !over.load(SeqCst);
-    std::thread::scope(|threads| {
+    crew(|threads| {
         for (writer, done) in done.iter().enumerate() {
-            threads.spawn(move || write(file, writer, done, go_on));
+            threads.spawn(move || {
+                for (offset, bytes) in writes(seed, writer).take_while(|_| go_on()) {
+                    file.write_at(&bytes, offset as u64).unwrap();
+                    let written = done.fetch_add(1, SeqCst) + 1;
+                    while writer == BLOCK_WRITERS
+                        && written >= acknowledged.load(SeqCst) + NOTES_AHEAD
+                        && go_on()
+                    {
+                        std::thread::yield_now();
+                    }
+                }
+            });
         }
         let (mover, tail, mut pauses) = (rng.fork(), rng.fork(), rng.fork());
         threads.spawn(move || migrate(cache, file, mover, go_on));
         threads.spawn(move || change_length(file, tail, go_on));
         threads.spawn(move || {
             while go_on() {
-                let before = [0, 1].map(|writer: usize| done[writer].load(SeqCst));
+                let before = done.each_ref().map(|done| done.load(SeqCst));
                 file.sync().unwrap();
                 synced(before);
+                acknowledged.store(before[BLOCK_WRITERS], SeqCst);
                 std::thread::sleep(Duration::from_micros(pauses.u64(..20_000)));
             }
         });
     });
-}
-
-fn write(file: &File, writer: usize, done: &AtomicU64, go_on: impl Fn() -> bool) {
-    for count in (0..).take_while(|_| go_on()) {
-        let (block, generation) = nth_write(writer, count);
-        let bytes = encode(block as u64, generation, writer as u64);
-        file.write_at(&bytes, (block * BLOCK) as u64).unwrap();
-        done.store(count + 1, SeqCst);
-    }
 }
 
 fn migrate(cache: &Cache, file: &File, mut rng: Rng, go_on: impl Fn() -> bool) {
@@ -128,23 +117,23 @@ fn migrate(cache: &Cache, file: &File, mut rng: Rng, go_on: impl Fn() -> bool) {
         let (from, to) = (NodeId(rng.u8(..2)), NodeId(rng.u8(..2)));
         match rng.u8(..10) {
             0 => drop(cache.migrate(from, to, &how).unwrap()),
-            1 => drop(file.evict(0..rng.u64(1..300)).unwrap()),
-            _ => drop(file.migrate(0..rng.u64(1..300), to, &how).unwrap()),
+            1 => drop(file.evict(0..rng.u64(1..500)).unwrap()),
+            _ => drop(file.migrate(0..rng.u64(1..500), to, &how).unwrap()),
         }
         std::thread::sleep(Duration::from_micros(rng.u64(..2000)));
     }
 }
 
-/// Behind the records, and in their last page, the file's end comes and goes.
+/// Behind the blocks, and in their last page, the file's end comes and goes.
 fn change_length(file: &File, mut rng: Rng, go_on: impl Fn() -> bool) {
-    let end = (BLOCKS * BLOCK) as u64;
+    let end = END as u64;
     while go_on() {
         let at = end + rng.u64(1..20 * PAGE_SIZE as u64);
-        // Not before the writers have come there: what they append would be cut off.
+        // Not before the writers have come there: they shall make the file longer themselves.
         if file.len() >= end {
             match rng.bool() {
                 true => file.set_len(at).unwrap(),
-                false => file.write_at(b"behind the records", at).unwrap(),
+                false => file.write_at(b"behind the blocks", at).unwrap(),
             }
         }
         std::thread::sleep(Duration::from_micros(rng.u64(..3000)));

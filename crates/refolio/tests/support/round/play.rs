@@ -14,12 +14,12 @@ pub fn play(setup: &Setup, ops: &[Op]) {
     let stage = Stage::new(setup);
     let mut player = Player { stage: &stage, held: Vec::new(), serial: 0 };
     for op in ops {
-        seed::about_to(format!("{op:?}"));
+        seed::about_to(|| format!("{op:?}"));
         player.apply(op);
         player.look_around();
     }
     drop(player);
-    seed::about_to("the end of a round".into());
+    seed::about_to(|| "the end of a round".into());
     stage.finish();
 }
 
@@ -43,15 +43,8 @@ pub enum Of {
 pub struct Player<'a> {
     pub stage: &'a Stage,
     pub held: Vec<Held<'a>>,
-    /// Numbers the embedder's words.
+    /// Numbers the embedder's words, and what is written.
     pub serial: u64,
-}
-
-/// Bytes to write that follow from a number.
-pub fn bytes_of(fill: u64, len: usize) -> Vec<u8> {
-    let mut bytes = vec![0; len];
-    fastrand::Rng::with_seed(fill).fill(&mut bytes);
-    bytes
 }
 
 /// The parts of a run of bytes by page: page, and where its part lies in the run.
@@ -107,6 +100,14 @@ impl<'a> Player<'a> {
             }
             Op::Compare => self.stage.files.iter().for_each(Tested::compare),
         }
+    }
+
+    /// Bytes to write, like none before: so what was written shows.
+    pub fn some(&mut self, fill: u16, len: usize) -> Vec<u8> {
+        self.serial += 1;
+        let mut bytes = vec![0; len];
+        fastrand::Rng::with_seed(self.serial << 16 | u64::from(fill)).fill(&mut bytes);
+        bytes
     }
 
     /// What must hold after every operation.
@@ -175,9 +176,9 @@ impl<'a> Player<'a> {
         }
     }
 
-    fn write(&mut self, n: usize, offset: usize, len: usize, fill: u64) {
+    fn write(&mut self, n: usize, offset: usize, len: usize, fill: u16) {
         let (n, file) = self.file(n);
-        let from = bytes_of(fill, len);
+        let from = self.some(fill, len);
         if file.read_only_first && fill.is_multiple_of(4) {
             let refused = file.handles[0].write_at(&from, offset as u64);
             assert!(matches!(refused, Err(Error::ReadOnly { .. })), "{refused:?}");

@@ -3,13 +3,13 @@
 use refolio::{Error, Migrate, Mode, NodeId, Outcome, PAGE_SIZE, PageIndex, PageMut, Sharing};
 
 use super::ops::InGuard;
-use super::play::{Player, bytes_of};
+use super::play::Player;
 use super::stage::Tested;
 use crate::bytes::same;
 
 impl Player<'_> {
     /// Takes a page in hand, and does something with it.
-    pub fn guard(&mut self, n: usize, page: u64, fill: u64, what: &InGuard) {
+    pub fn guard(&mut self, n: usize, page: u64, fill: u16, what: &InGuard) {
         let (n, file) = self.file(n);
         if file.read_only_first {
             let refused = file.handles[0].page_mut(PageIndex(page));
@@ -62,15 +62,15 @@ impl Player<'_> {
         );
     }
 
-    fn in_guard(&mut self, at: (usize, u64), fill: u64, what: &InGuard, guard: &mut PageMut<'_>) {
+    fn in_guard(&mut self, at: (usize, u64), fill: u16, what: &InGuard, guard: &mut PageMut<'_>) {
         let (n, page) = at;
         let file = &self.stage.files[n];
         match what {
             InGuard::Write { pieces } => {
-                let mut rng = fastrand::Rng::with_seed(fill);
+                let mut rng = fastrand::Rng::with_seed(fill.into());
                 for _ in 0..*pieces {
                     let start = rng.usize(..guard.len());
-                    let from = bytes_of(rng.u64(..), rng.usize(..=guard.len() - start));
+                    let from = self.some(fill, rng.usize(..=guard.len() - start));
                     guard.write(start, &from);
                     let start = page as usize * PAGE_SIZE + start;
                     file.bytes.borrow_mut()[start..start + from.len()].copy_from_slice(&from);
