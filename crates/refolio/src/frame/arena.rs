@@ -155,24 +155,26 @@ impl Arena {
         unsafe { Ok(madvise(self.at(start, len).cast(), len, Advice::LinuxDontNeed)?) }
     }
 
+    /// The address of `len` bytes from `at` on.
+    ///
     /// # Panics
     /// If these bytes are not all inside.
-    #[inline(never)]
-    fn check(&self, at: usize, len: usize) {
-        assert!(len <= self.len && at <= self.len - len, "outside of the frames");
-    }
-
-    /// The address of `len` bytes from `at` on.
     #[inline]
     fn at(&self, at: usize, len: usize) -> *mut u8 {
         // Within one page, of which there are whole ones only, it takes but one comparison.
         let in_page = len <= PAGE_SIZE - at % PAGE_SIZE && at < self.len;
-        if !in_page {
-            self.check(at, len);
+        if !in_page && (len > self.len || at > self.len - len) {
+            outside();
         }
         // SAFETY: within the mapping (invariants).
         unsafe { self.base.add(at) }
     }
+}
+
+#[cold]
+#[inline(never)]
+fn outside() -> ! {
+    panic!("outside of the frames")
 }
 
 /// The shared accesses, by instructions that the compiler does not see.
