@@ -105,6 +105,38 @@ impl File {
         read::from_file(self.core(), &self.mapping, into, offset)
     }
 
+    /// Begins to bring the byte at `offset` from memory to the processor's caches, with what it
+    /// takes to read it or to pin its page; does not wait for it. Who knows which pages come next
+    /// asks for them a few ahead: then they are waited for together.
+    ///
+    /// Nothing but speed depends on it. It does nothing for pages that are not cached (that is what
+    /// [`load`](Self::load) is for), and little for those of large folios.
+    ///
+    /// ```
+    /// # use refolio::{Cache, MemStore, NodeOptions, OpenOptions, PageIndex};
+    /// # let cache = Cache::builder().node(NodeOptions::new(1 << 20))
+    /// #     .node(NodeOptions::new(1 << 20)).build()?;
+    /// # let file = cache.open_store(MemStore::with_bytes(vec![7; 1 << 18]), &OpenOptions::new())?;
+    /// let wanted = [40_000, 8_200, 120_000, 70_003, 250_000, 16_000];
+    /// let mut byte = [0];
+    /// for (n, offset) in wanted.iter().enumerate() {
+    ///     if let Some(ahead) = wanted.get(n + 4) {
+    ///         file.prefetch(*ahead);
+    ///     }
+    ///     file.read_at(&mut byte, *offset)?;
+    ///     assert_eq!(byte, [7]);
+    /// }
+    /// # Ok::<(), refolio::Error>(())
+    /// ```
+    #[inline(always)]
+    pub fn prefetch(&self, offset: u64) {
+        let index = PageIndex::of_offset(offset);
+        if let Some(frame) = self.core.hints.get(self.mapping.id, index) {
+            self.core.folios.prefetch(frame);
+            self.core.frames.prefetch(frame, (offset % PAGE_SIZE as u64) as usize);
+        }
+    }
+
     /// Writes all of `from` at byte `offset`; the file gets longer where that is beyond its end.
     /// The store has the bytes after the next [`sync`](Self::sync), or earlier.
     ///

@@ -16,7 +16,7 @@ pub(crate) mod state;
 
 use std::ptr;
 
-use crate::frame::vec_with_room;
+use crate::frame::{prefetch, vec_with_room};
 use crate::sync::{Acquire, AtomicU32, AtomicU64, Relaxed, Release, broken, rule};
 use crate::units::{FrameNo, PageIndex, pages};
 use crate::wait::Waits;
@@ -213,6 +213,12 @@ impl Folios {
     #[inline]
     pub fn find(&self, frame: FrameNo) -> Option<&Folio> {
         self.folios.get(frame.0 as usize)
+    }
+
+    /// Has a descriptor brought to the processor's caches.
+    #[inline]
+    pub fn prefetch(&self, frame: FrameNo) {
+        prefetch(self.folios.as_ptr().wrapping_add(frame.0 as usize));
     }
 
     /// The frame that a descriptor of this array describes.

@@ -155,6 +155,13 @@ impl Arena {
         unsafe { Ok(madvise(self.at(start, len).cast(), len, Advice::LinuxDontNeed)?) }
     }
 
+    /// Has a byte brought near.
+    #[inline]
+    pub fn prefetch(&self, at: usize) {
+        // No byte is accessed, so it need not be inside.
+        super::prefetch(self.base.wrapping_add(at));
+    }
+
     /// The address of `len` bytes from `at` on.
     ///
     /// # Panics
