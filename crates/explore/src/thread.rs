@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -69,6 +70,14 @@ impl<T: 'static> LocalKey<T> {
     #[doc(hidden)]
     pub const fn new(init: fn() -> T) -> Self {
         Self { init }
+    }
+
+    /// As [`with`](Self::with): a thread of a scene can always use it.
+    ///
+    /// # Errors
+    /// None.
+    pub fn try_with<R>(&'static self, act: impl FnOnce(&T) -> R) -> Result<R, Infallible> {
+        Ok(self.with(act))
     }
 
     /// Acts on the thread's own, which is made when it is first used.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The rooms of `src` by layer, from the ground up: a file imports only from its own layer or
 /// below.
 const LAYERS: &[(&str, &[&str])] = &[
-    ("ground", &["sync", "units", "trace"]),
+    ("ground", &["clock", "sync", "units", "trace"]),
     ("a page", &["buddy", "errseq", "folio", "frame", "hint", "holder", "node", "store", "wait"]),
     ("knowing", &["error", "lru", "mapping", "registry", "shadow", "table"]),
     ("core", &["core", "still"]),

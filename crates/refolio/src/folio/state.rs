@@ -41,6 +41,8 @@ use std::hint::cold_path;
 use crate::sync::{Acquire, AtomicU64, Relaxed, Release, Retry, broken, call, fence, rule};
 
 const REFERENCES: u64 = (1 << 20) - 1;
+/// Set when half of the references are taken that can be counted.
+const HALF: u64 = (REFERENCES + 1) / 2;
 const VERSION_ONE: u64 = 1 << 32;
 
 /// The most references a folio can have; the next one is refused.
@@ -108,13 +110,19 @@ impl Snapshot {
     }
 
     /// Whether an optimistic reader may begin: somebody holds the folio (it is not frozen), its
-    /// bytes are valid, and they are to be trusted. One mask, since every read asks it.
+    /// bytes are valid, and they are to be trusted.
     #[inline]
     pub fn is_readable(self) -> bool {
-        // At least one reference, UPTODATE, not POISONED: the numbers from UPTODATE + 1 on.
-        const { assert!(Flag::POISONED.0 > Flag::UPTODATE.0 && Flag::UPTODATE.0 > REFERENCES) };
-        let word = self.0 & (Flag::POISONED.0 | Flag::UPTODATE.0 | REFERENCES);
-        word.wrapping_sub(Flag::UPTODATE.0 + 1) < REFERENCES
+        self.0 & (Flag::POISONED.0 | Flag::UPTODATE.0) == Flag::UPTODATE.0
+            && self.0 & REFERENCES != 0
+    }
+
+    /// Whether that is so, and there is room for many more references: one mask, since every pin
+    /// asks it. Who is told no can still have one, by [`State::try_get`].
+    #[inline]
+    fn is_pinnable(self) -> bool {
+        self.0 & (Flag::POISONED.0 | Flag::UPTODATE.0 | HALF) == Flag::UPTODATE.0
+            && self.0 & REFERENCES != 0
     }
 
     /// The names of the flags that are set, in the order of the table above.
@@ -248,17 +256,17 @@ impl State {
     }
 
     /// One more reference to a folio that can be read, and of which `is_it` says that it is the one
-    /// that is meant; the word as it was before. None where that takes longer.
+    /// that is meant; it counts as used. False where that takes longer.
     ///
     /// Unlike [`try_get`](Self::try_get) it never has a reference to another folio than that: the
     /// exchange succeeds only if the version has stood still since before `is_it` looked.
     #[inline]
-    pub fn try_get_readable(&self, is_it: impl Fn() -> bool) -> Option<Snapshot> {
+    pub fn try_get_readable(&self, is_it: impl Fn() -> bool) -> bool {
         let retry = Retry::new();
         loop {
             let before = self.load();
-            if !before.is_readable() || before.0 & REFERENCES == REFERENCES || !is_it() {
-                return None;
+            if !before.is_pinnable() || !is_it() {
+                return false;
             }
             // Acquire (fence): what `is_it` read comes before the exchange, as in `is_unchanged`.
             if !broken("get-without-fence") {
@@ -266,12 +274,13 @@ impl State {
             }
             if broken("get-skips-version") {
                 self.0.fetch_add(1, Acquire);
-                return Some(before);
+                return true;
             }
             // Acquire: as `try_get`.
             let order = if broken("get-readable-relaxed") { Relaxed } else { Acquire };
-            match self.0.compare_exchange_weak(before.0, before.0 + 1, order, Relaxed) {
-                Ok(_) => return Some(before),
+            let held = (before.0 + 1) | Flag::REFERENCED.0;
+            match self.0.compare_exchange_weak(before.0, held, order, Relaxed) {
+                Ok(_) => return true,
                 Err(_) => retry.again(),
             }
         }
@@ -295,10 +304,12 @@ impl State {
     pub fn put_many(&self, count: u32) -> Put {
         // Release: the holder's reads come before the freezer's writes, or the next owner's.
         let order = if broken("put-relaxed") { Relaxed } else { Release };
+        let count = u64::from(count);
         call(|| {
-            let before = self.0.fetch_sub(u64::from(count), order);
-            rule(before & REFERENCES >= u64::from(count), "a reference was put twice");
-            if before & REFERENCES == u64::from(count) {
+            let before = self.0.fetch_sub(count, order);
+            rule(before & REFERENCES >= count, "a reference was put twice");
+            if before & REFERENCES == count {
+                cold_path();
                 // Acquire (fence): the last one sees what all the others did, before the frame is
                 // freed.
                 if !broken("last-put-without-fence") {

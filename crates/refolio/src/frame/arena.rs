@@ -155,24 +155,33 @@ impl Arena {
         unsafe { Ok(madvise(self.at(start, len).cast(), len, Advice::LinuxDontNeed)?) }
     }
 
-    /// # Panics
-    /// If these bytes are not all inside.
-    #[inline(never)]
-    fn check(&self, at: usize, len: usize) {
-        assert!(len <= self.len && at <= self.len - len, "outside of the frames");
+    /// Has a byte brought near.
+    #[inline]
+    pub fn prefetch(&self, at: usize) {
+        // No byte is accessed, so it need not be inside.
+        super::prefetch(self.base.wrapping_add(at));
     }
 
     /// The address of `len` bytes from `at` on.
+    ///
+    /// # Panics
+    /// If these bytes are not all inside.
     #[inline]
     fn at(&self, at: usize, len: usize) -> *mut u8 {
         // Within one page, of which there are whole ones only, it takes but one comparison.
         let in_page = len <= PAGE_SIZE - at % PAGE_SIZE && at < self.len;
-        if !in_page {
-            self.check(at, len);
+        if !in_page && (len > self.len || at > self.len - len) {
+            outside();
         }
         // SAFETY: within the mapping (invariants).
         unsafe { self.base.add(at) }
     }
+}
+
+#[cold]
+#[inline(never)]
+fn outside() -> ! {
+    panic!("outside of the frames")
 }
 
 /// The shared accesses, by instructions that the compiler does not see.

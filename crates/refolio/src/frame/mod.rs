@@ -83,6 +83,12 @@ impl Frames {
         self.arena.load(byte(frame) + offset, into);
     }
 
+    /// Has the byte at `offset` of `frame` brought to the processor's caches.
+    #[inline]
+    pub fn prefetch(&self, frame: FrameNo, offset: usize) {
+        self.arena.prefetch(byte(frame) + offset);
+    }
+
     /// Writes bytes from `offset` of `frame` on. The caller is the only writer.
     #[inline]
     pub fn write(&self, frame: FrameNo, offset: usize, from: &[u8]) {
@@ -146,6 +152,13 @@ impl Frames {
     ) -> io::Result<usize> {
         self.arena.pread(fd, at, len, offset)
     }
+}
+
+/// Has what is at an address brought to the processor's caches, where that can be said.
+#[inline]
+pub(crate) fn prefetch<T>(_at: *const T) {
+    #[cfg(all(target_arch = "x86_64", not(refolio_model), not(miri)))]
+    x86_64::prefetch(_at.cast());
 }
 
 /// Where a frame starts, counted from the start of the reservation.

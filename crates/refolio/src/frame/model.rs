@@ -75,6 +75,8 @@ impl Arena {
         words::load(&self.words, at, into);
     }
 
+    pub fn prefetch(&self, _at: usize) {}
+
     pub fn store(&self, at: usize, from: &[u8]) {
         self.change(at, from.len());
         words::store(&self.words, at, from);

@@ -135,7 +135,7 @@ impl World {
         match self.mapping.lookup(&core.folios, PageIndex(index)) {
             Lookup::Folio(frame, _) => {
                 reached(if core.nodes[0].has(frame) { "found here" } else { "found there" });
-                return Some(FolioRef { core, frame });
+                return Some(FolioRef { core, frame, folio: core.folio(frame) });
             }
             Lookup::Stale(frame) => {
                 core.put(frame);
