@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use generator::{Generator, Gn};
 
-use crate::exec::{EXEC, Exec, join, with};
+use crate::exec::{EXEC, Exec};
+use crate::turns::{join, with};
 
 /// A thread that was spawned.
 #[derive(Debug)]

@@ -55,8 +55,7 @@ pub(crate) struct Address {
 impl Address {
     #[inline(always)]
     pub fn of(core: &Core, frame: FrameNo) -> Self {
-        // SAFETY: the slice is gone before a byte of it was looked at.
-        Self { frame, at: unsafe { core.frames.bytes(frame, PAGE_SIZE) }.as_ptr() }
+        Self { frame, at: core.frames.address(frame) }
     }
 }
 

@@ -121,6 +121,12 @@ impl Arena {
         unsafe { std::slice::from_raw_parts(self.at(at, len), len) }
     }
 
+    /// Where bytes are, whatever they are now.
+    #[inline]
+    pub fn address(&self, at: usize, len: usize) -> *const u8 {
+        self.at(at, len)
+    }
+
     /// Has the kernel write what it reads from a file.
     pub fn pread(
         &self,

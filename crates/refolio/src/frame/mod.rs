@@ -119,6 +119,13 @@ impl Frames {
         unsafe { self.arena.bytes(byte(frame), len) }
     }
 
+    /// Where the bytes of a page are, whatever they are now: within the reservation, which lives as
+    /// long as the cache.
+    #[inline]
+    pub fn address(&self, frame: FrameNo) -> *const u8 {
+        self.arena.address(byte(frame), PAGE_SIZE)
+    }
+
     /// The bytes of a folio that nobody has been shown yet, of which the caller is the only writer.
     pub fn fill_buf(&self, frame: FrameNo, len: usize) -> FillBuf<'_> {
         FillBuf::new(self, byte(frame), len)

@@ -112,6 +112,12 @@ impl Arena {
         copy.leak()
     }
 
+    /// Of a copy: see [`bytes`](Self::bytes).
+    pub fn address(&self, at: usize, len: usize) -> *const u8 {
+        // SAFETY: none is needed.
+        unsafe { self.bytes(at, len) }.as_ptr()
+    }
+
     pub fn pread(
         &self,
         fd: BorrowedFd<'_>,
