@@ -9,7 +9,10 @@ pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(2),
     outcomes: &["moved", "again: references", "again: locked", "again: isolated", "gone", "slept"],
-    protections: &[("freeze-without-count", "put twice"), ("truncate-skips-lock", "XX")],
+    protections: &[
+        ("freeze-without-count", "put twice"),
+        ("truncate-skips-lock", "discounted twice"),
+    ],
     scenes: &[
         pinned::<0>,
         pinned::<1>,
