@@ -281,6 +281,35 @@ fn a_drain_names_who_holds_what_stays_even_an_orphan() {
     cache.undrain(NodeId(0)).unwrap();
 }
 
+/// The word counts some 2^20 references; the next one is refused, and nothing is broken by that.
+#[test]
+fn more_pins_than_can_be_counted_are_refused() {
+    let node = NodeOptions::new(1 << 20);
+    let cache = Cache::builder().node(node.clone()).node(node).name_holders(false);
+    let cache = cache.background(false).build().unwrap();
+    let file = file(&cache, 1);
+    let view = file.view(0..1, Sharing::Shared).unwrap();
+    view.read(&mut [0], 0).unwrap();
+    let mut pins = Vec::new();
+    let refused = loop {
+        match file.page(PageIndex(0)) {
+            Ok(pin) => pins.push(pin),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(refused, Error::TooManyReferences), "{refused}");
+    assert!(pins.len() > 1_000_000, "{} pins", pins.len());
+    assert!(matches!(view.pin(Vpn(0)), Err(Error::TooManyReferences)));
+    // A read takes no reference.
+    assert_eq!(first_byte(&file, 0).unwrap(), 0);
+    pins.truncate(1);
+    assert_eq!(&pins[0][..2], [0, 0]);
+    drop(pins);
+    file.write_at(&[7], 0).unwrap();
+    view.read(&mut [0], 0).unwrap();
+    assert_eq!(file.evict(0..1).unwrap(), 1);
+}
+
 #[test]
 fn nonsense_is_refused_with_a_word_of_advice() {
     let one = Cache::builder().node(NodeOptions::new(1 << 20)).build().unwrap_err();
@@ -293,6 +322,8 @@ fn nonsense_is_refused_with_a_word_of_advice() {
     assert!(Cache::builder().node(large.clone()).node(large).build().is_err());
 
     let cache = cache();
+    let order = cache.open_store(MemStore::new(), &OpenOptions::new().order(10)).unwrap_err();
+    assert!(order.to_string().contains("up to order 9"), "{order}");
     let missing = cache.open("/nowhere/at/all").unwrap_err();
     assert!(missing.to_string().contains("/nowhere/at/all"), "{missing}");
     assert!(cache.open("/dev/null").unwrap_err().to_string().contains("regular file"));
