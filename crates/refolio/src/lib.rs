@@ -56,6 +56,9 @@ pub mod protocol {}
 #[cfg(all(any(test, feature = "testing"), not(refolio_explore)))]
 pub mod testing;
 
+#[cfg(all(feature = "broken", not(refolio_model)))]
+pub use refolio_xarray::sync::take_away;
+
 #[cfg(refolio_model)]
 pub mod model;
 

@@ -103,13 +103,25 @@ pub fn rule(holds: bool, rule: &'static str) {
 }
 
 /// Whether the model that runs has taken the named protection away. Always false in a program:
-/// the call then compiles to nothing.
+/// the call then compiles to nothing. (The feature `broken` is for the tests of the conformance
+/// suite: a whole process without one protection.)
 #[inline(always)]
 pub fn broken(_protection: &'static str) -> bool {
     #[cfg(refolio_model)]
     return BROKEN.get() == Some(_protection);
-    #[cfg(not(refolio_model))]
+    #[cfg(all(not(refolio_model), feature = "broken"))]
+    return TAKEN_AWAY.get().is_some_and(|name| *name == _protection);
+    #[cfg(not(any(refolio_model, feature = "broken")))]
     false
+}
+
+#[cfg(all(not(refolio_model), feature = "broken"))]
+static TAKEN_AWAY: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+
+/// Takes the named protection away, in this process and for good; only the first call counts.
+#[cfg(all(not(refolio_model), feature = "broken"))]
+pub fn take_away(protection: &str) {
+    TAKEN_AWAY.get_or_init(|| protection.into());
 }
 
 #[cfg(refolio_model)]

@@ -262,8 +262,7 @@ fn cell_run(
     let count = |play: &Play| play.tally.counts(&none, &none);
     *facts = count(&play);
     if !stops.is_empty() {
-        let untouched = play.tally.so_far(crate::tally::Fact::Moved) == 0;
-        return Err(if untouched { trigger.unmoved(stops) } else { stops });
+        return Err(trigger.unmoved(stops));
     }
     let rested = rest::look(&play, &before);
     *facts = count(&play);

@@ -101,7 +101,7 @@ fn behind(play: &Play) -> Result<(), Stop> {
 }
 
 /// How long pages may refuse to move that nobody uses.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 fn everything_moves(play: &Play) -> Result<(), Stop> {
     let maps = || play.ground.map.iter().chain(play.ground.twin.iter().map(|(twin, _)| twin));

@@ -151,9 +151,9 @@ pub(super) fn soft_dirty(play: &Arc<Play>, _: &Settings) -> Result<(), Stop> {
             return Err(Stop::Lacks("a kernel that marks pages as written (MEM_SOFT_DIRTY)"));
         }
         all_to(play, *node)?;
-        if let Some(page) = (0..pages).find(|page| marked(*page) != page.is_multiple_of(2)) {
-            let was = if page.is_multiple_of(2) { "was" } else { "was not" };
-            let detail = format!("page {page} {was} written, and its mark says otherwise");
+        // (A mark too many is no loss: 6.1 marks pages that move while they are dirty.)
+        if let Some(page) = (0..pages).step_by(2).find(|page| !marked(*page)) {
+            let detail = format!("page {page} was written, moved, and is not marked as written");
             return Err(Stop::fails(Wrong::Miscounted, detail));
         }
     }

@@ -68,7 +68,7 @@ specials! {
         "Shared memory that may only be read takes no store after it has moved.",
         "mm/migrate.c, remove_migration_pte: permissions come from the mapping as it is now";
     "soft-dirty" on Kind::Anon, bytes::soft_dirty,
-        "A page is marked as written since the marks were cleared when it was, moved or not.",
+        "A page that was written since the marks were cleared is marked so after it has moved.",
         "mm/rmap.c, try_to_migrate_one: soft-dirty is carried by the migration entry";
     "pipe-anon" on Kind::Anon, holds::piped,
         "Anonymous memory in a pipe stays where it is, and the pipe has what is stored later.",
@@ -164,5 +164,5 @@ fn all_to(play: &Play, node: usize) -> Result<(), Stop> {
 
 /// How long pages may refuse that nobody uses.
 fn settle() -> std::time::Duration {
-    std::time::Duration::from_secs(3)
+    std::time::Duration::from_secs(10)
 }
