@@ -56,12 +56,14 @@ def main():
     print((lab / "wrong-kernels.head.md").read_text())
     print("| kernel | class | what is wrong in it | caught by |")
     print("|---|---|---|---|")
-    named = other = missed = 0
+    named = other = missed = without = 0
     for patch in sorted((lab / "wrong").glob("*.patch")):
         path = verdicts / f"{patch.stem}.json"
-        if not path.exists():
-            continue
         about = header(patch)
+        if not path.exists():
+            without += 1
+            print(f"| `{patch.stem}` | {about['Class']} | {about['Wrong']} | no verdict yet |")
+            continue
         new = [key for key in failures(path) if key not in known]
         wrongs = {wrong for _, wrong in new}
         by = told(new)
@@ -74,9 +76,11 @@ def main():
         else:
             missed += 1
             by = f"not caught ({by})" if by else "not caught"
+        if "stopped by" in path.with_suffix(".txt").read_text():
+            by += " (the run was stopped before its end)"
         print(f"| `{patch.stem}` | {about['Class']} | {about['Wrong']} | {by} |")
     print(f"\nCaught by a check that names what went wrong: {named}; by the kernel's own words or the "
-          f"machine's end alone: {other}; not caught: {missed}.")
+          f"machine's end alone: {other}; not caught: {missed}; without a verdict: {without}.")
     print("\n## The forms of the check\n")
     print("| kernel | the check in `folio_migrate_mapping` | failures that the unmodified kernel has not |")
     print("|---|---|---|")
@@ -87,6 +91,8 @@ def main():
         if path.exists():
             new = [key for key in failures(path) if key not in known]
             print(f"| `{patch.stem}` | {header(patch)['Wrong']} | {told(new) or 'none'} |")
+        else:
+            print(f"| `{patch.stem}` | {header(patch)['Wrong']} | no verdict yet |")
 
 
 main()
