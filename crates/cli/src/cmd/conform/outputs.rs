@@ -10,10 +10,13 @@ use crate::args::Reports;
 use crate::exit::Failure;
 use crate::signal;
 
+/// A report of a run, as the text of a file.
+type Written = fn(&Run) -> String;
+
 /// The files, and how each is made.
 #[derive(Debug)]
 pub struct Outputs {
-    files: Vec<(PathBuf, File, fn(&Run) -> String)>,
+    files: Vec<(PathBuf, File, Written)>,
     ktap: bool,
     stream: bool,
 }
@@ -21,7 +24,7 @@ pub struct Outputs {
 impl Outputs {
     /// Opens them; `stream`: the terminal has seen everything.
     pub fn open(args: &Reports, stream: bool) -> Result<Self, Failure> {
-        let wanted: [(_, _, fn(&Run) -> String); 3] = [
+        let wanted: [(_, _, Written); 3] = [
             ("--json", &args.json, json),
             ("--junit", &args.junit, junit::document),
             ("--html", &args.html, html::document),

@@ -23,10 +23,10 @@ pub(crate) fn look(play: &Play, before: &Counts) -> Result<(), Stop> {
         group.give(&play.machine.nodes).map_err(refused("cpuset.mems"))?;
     }
     contents(play, "memory")?;
-    if let Some(backing) = &ground.file {
-        if ground.kind.has_disk() {
-            backing.file.sync_all().map_err(refused("the last fsync"))?;
-        }
+    if let Some(backing) = &ground.file
+        && ground.kind.has_disk()
+    {
+        backing.file.sync_all().map_err(refused("the last fsync"))?;
     }
     if ground.kind.is_mapped() && play.machine.nodes.len() >= 2 {
         everything_moves(play)?;

@@ -2,7 +2,7 @@
 
 pub(super) const REFERENCES: u64 = (1 << 20) - 1;
 /// Set when half of the references are taken that can be counted.
-const HALF: u64 = (REFERENCES + 1) / 2;
+const HALF: u64 = REFERENCES.div_ceil(2);
 pub(super) const VERSION_ONE: u64 = 1 << 32;
 
 /// The most references a folio can have; the next one is refused.

@@ -44,7 +44,7 @@ pub(super) fn accounts(play: &Arc<Play>, settings: &Settings) -> Result<(), Stop
         for (node, (before, after)) in play.machine.nodes.iter().zip(before.iter().zip(&after)) {
             for name in COUNTED {
                 let drift = count(after, name) - count(before, name);
-                if drift.abs() as u64 > moved / 2 {
+                if drift.unsigned_abs() > moved / 2 {
                     return Ok(Some(format!(
                         "{moved} pages moved away from node {} and are gone, and {name} of node \
                          {node} is {drift} more than before",

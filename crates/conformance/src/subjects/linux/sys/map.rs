@@ -173,7 +173,7 @@ impl Map {
     fn protect(&self, pages: std::ops::Range<u64>, flags: MprotectFlags) -> io::Result<()> {
         let (start, len) = self.range(pages);
         // SAFETY: a range of our mapping; nobody stores to it meanwhile, for the caller is alone.
-        Ok(unsafe { rustix::mm::mprotect(start.cast(), len, flags)? })
+        unsafe { rustix::mm::mprotect(start.cast(), len, flags) }.map_err(Into::into)
     }
 
     /// Moves the mapping to another address.
@@ -208,14 +208,14 @@ impl Map {
         let _lives = self.reading();
         let (start, len) = self.range(0..self.pages());
         // SAFETY: our mapping, which stays as it is.
-        Ok(unsafe { rustix::mm::msync(start.cast(), len, MsyncFlags::SYNC)? })
+        unsafe { rustix::mm::msync(start.cast(), len, MsyncFlags::SYNC) }.map_err(Into::into)
     }
 
     /// Keeps all pages in memory.
     pub fn lock(&self) -> io::Result<()> {
         let (start, len) = self.range(0..self.pages());
         // SAFETY: our mapping, whose bytes stay as they are.
-        Ok(unsafe { rustix::mm::mlock(start.cast(), len)? })
+        unsafe { rustix::mm::mlock(start.cast(), len) }.map_err(Into::into)
     }
 
     fn range(&self, pages: std::ops::Range<u64>) -> (*mut u8, usize) {
