@@ -64,9 +64,12 @@ for name in "${names[@]}"; do
   code=0
   "$refolio" lab --kernel "$kernel" --profile quick --seed 1 --json "$verdict.json" \
     --log "$verdict.klog" >"$verdict.txt" 2>&1 || code=$?
-  # The program's own words, if the machine came to no verdict at all.
-  [ "$code" != 2 ] || tail -n 1 "$verdict.txt"
-  [ "$code" != 130 ] || { rm -f "$verdict.json" && exit 130; }
+  if grep -q 'stopped by Ctrl-C' "$verdict.txt"; then
+    rm -f "$verdict.json"
+    refuse "stopped in $name; run it again to go on"
+  fi
+  # A kernel that came to no verdict, and the program's own words for that.
+  [ -s "$verdict.json" ] || { rm -f "$verdict.json" && tail -n 1 "$verdict.txt"; }
   printf '%s\n' "$code" >"$verdict.code"
   tail -n 200 "$verdict.txt" | grep -E ' cases in ' || echo "no count (exit code $code)"
 done

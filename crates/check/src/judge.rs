@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use refolio_checked::Form;
-use refolio_explore::{Search, Verdict};
+use refolio_explore::{Search, Verdict, Walk};
 
 use crate::scene::Named;
 
@@ -49,6 +49,8 @@ pub struct Plan {
     pub budget: Duration,
     /// Preemptions at most in each execution; None: without bound.
     pub preemptions: Option<u32>,
+    /// Walk at random from this seed, instead of searching.
+    pub walk: Option<u64>,
     /// Searches at a time.
     pub side_by_side: usize,
     /// Set when it is to end early: the searches that have not begun are left out.
@@ -94,6 +96,9 @@ pub fn judge(jobs: &[Job], plan: &Plan, ended: impl Fn(usize, &Judged) + Sync) -
 /// Each search is given this long, also when the budget is used up.
 const LEAST: Duration = Duration::from_millis(100);
 
+/// Orderings that a walk of the first kind is after.
+const DEPTH: u32 = 3;
+
 /// Preemptions that are enough for most of what is broken.
 const FEW: u32 = 3;
 
@@ -106,6 +111,18 @@ fn search(job: &Job, plan: &Plan, limit: Duration) -> Judged {
         job.scene.search(job.form, job.broken, &how)
     };
     let judged = |verdict, reach| Judged { job: job.clone(), verdict, reach };
+    if let Some(seed) = plan.walk {
+        let how = Search { limit: Some(limit / 2), stop: Some(plan.stop), ..Search::default() };
+        let walk = |walk| job.scene.walk(job.form, job.broken, walk, seed, &how);
+        let pct = walk(Walk::Pct(DEPTH));
+        if pct.violation.is_some() {
+            return judged(pct, Reach::Some);
+        }
+        let urw = walk(Walk::Urw);
+        let executions = pct.executions + urw.executions;
+        let elapsed = pct.elapsed + urw.elapsed;
+        return judged(Verdict { executions, elapsed, ..urw }, Reach::Some);
+    }
     if let Some(bound) = plan.preemptions {
         let verdict = within(Some(bound), limit);
         let is_complete = verdict.is_complete;

@@ -28,15 +28,6 @@ Examples:
   refolio migrate --order 9 --rounds 3       2 MiB folios, three times there and back
   refolio migrate --json - | jq .stall_ns    figures for a program";
 
-const LAB_AFTER: &str = "\
-Examples:
-  refolio lab                                Debian's kernel, two nodes, the quick profile
-  refolio lab --kernel arch/x86/boot/bzImage your kernel, everything built in
-  refolio lab --debian newest --nodes 3      the newest packaged; the third node has memory alone
-  refolio lab --drill panic                  what a panic looks like, before there is one
-  refolio lab build --source linux-source-6.1 --patch lab/forms/early-check.patch --out /var/tmp/k
-  refolio lab --kernel /var/tmp/k/bzImage    a kernel with that patch";
-
 const CHECK_CODES: &str = "\
 Exit codes:
     0  no rule is broken, or those that were to be
@@ -54,6 +45,14 @@ Examples:
   refolio check --break all                  all protections, one after the other
   refolio check --scene migrate_pin/2 --replay 0x12.1x3 --html page.html
                                              one execution again, as a picture";
+const LAB_AFTER: &str = "\
+Examples:
+  refolio lab                                Debian's kernel, two nodes, the quick profile
+  refolio lab --kernel arch/x86/boot/bzImage your kernel, everything built in
+  refolio lab --debian newest --nodes 3      the newest packaged; the third node has memory alone
+  refolio lab --drill panic                  what a panic looks like, before there is one
+  refolio lab build --source linux-source-6.1 --patch lab/forms/early-check.patch --out /var/tmp/k
+  refolio lab --kernel /var/tmp/k/bzImage    a kernel with that patch";
 
 const EXPLAIN_AFTER: &str = "\
 Examples:
@@ -104,6 +103,17 @@ pub enum Verb {
     #[command(after_help = EXIT_CODES, after_long_help = format!("{EXPLAIN_AFTER}\n\n{EXIT_CODES}"))]
     Explain(Explain),
 
+    /// Search the interleavings of the protocol: the four forms, and what breaks them.
+    ///
+    /// The code that ships runs under a model checker: two or three threads at a time meet in a tiny
+    /// cache, in every order that makes a difference, in each of the four forms of the check before
+    /// the freeze. Then each form runs without one of the things it relies on.
+    ///
+    /// With --break a protection is taken away, and the execution that misses it is shown, with the
+    /// fewest preemptions that it takes.
+    #[command(after_help = CHECK_CODES, after_long_help = format!("{CHECK_AFTER}\n\n{CHECK_CODES}"))]
+    Check(Check),
+
     /// Hold the claims of the suite against Refolio, a trivial model, or the running kernel.
     ///
     /// Each case makes memory of one kind, every page of which says whose it is; moves its pages
@@ -126,16 +136,6 @@ pub enum Verb {
     #[command(args_conflicts_with_subcommands = true)]
     #[command(after_help = EXIT_CODES, after_long_help = format!("{LAB_AFTER}\n\n{EXIT_CODES}"))]
     Lab(Box<Lab>),
-    /// Search the interleavings of the protocol: the four forms, and what breaks them.
-    ///
-    /// The code that ships runs under a model checker: two or three threads at a time meet in a tiny
-    /// cache, in every order that makes a difference, in each of the four forms of the check before
-    /// the freeze. Then each form runs without one of the things it relies on.
-    ///
-    /// With --break a protection is taken away, and the execution that misses it is shown, with the
-    /// fewest preemptions that it takes.
-    #[command(after_help = CHECK_CODES, after_long_help = format!("{CHECK_AFTER}\n\n{CHECK_CODES}"))]
-    Check(Check),
 }
 
 /// Options of `refolio migrate`.

@@ -27,9 +27,9 @@ fn main() -> ExitCode {
     let ended = std::panic::catch_unwind(|| match &command.verb {
         Verb::Migrate(args) => cmd::migrate::run(args),
         Verb::Explain(args) => cmd::explain::run(args),
+        Verb::Check(args) => cmd::check::run(args),
         Verb::Conform(args) => cmd::conform::run(args),
         Verb::Lab(args) => cmd::lab::run(args),
-        Verb::Check(args) => cmd::check::run(args),
     });
     match ended {
         Ok(Ok(exit)) => exit.into(),

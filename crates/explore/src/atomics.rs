@@ -5,9 +5,10 @@ use std::panic::Location;
 use std::sync::atomic;
 
 use crate::Ordering;
-use crate::exec::{Need, arrive, noted, operate, quietly, with};
+use crate::exec::Need;
 use crate::object::Id;
 use crate::trace::Op;
+use crate::turns::{arrive, noted, operate, quietly, with};
 
 /// One operation on the word within an atomic.
 macro_rules! operation {

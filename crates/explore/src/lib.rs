@@ -62,9 +62,9 @@ mod schedule;
 mod search;
 pub mod thread;
 mod trace;
+mod turns;
 
 pub use atomics::{AtomicPtr, AtomicU32, AtomicU64, fence};
-pub use exec::{Retry, call, reached, violated};
 pub use locks::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use object::{Named, Show};
 pub use random::{Walk, walk};
@@ -72,3 +72,4 @@ pub use schedule::{ParseScheduleError, Schedule};
 pub use search::{Search, Verdict, Violation, search};
 pub use std::sync::atomic::Ordering;
 pub use trace::{Event, Told, Trace, key, name, narrate, replay};
+pub use turns::{Retry, call, reached, violated};

@@ -9,8 +9,9 @@ use std::panic::Location;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use crate::exec::{Need, acquired, arrive, notify, sleep, with};
+use crate::exec::Need;
 use crate::object::{Id, hash};
+use crate::turns::{acquired, arrive, notify, sleep, with};
 
 /// Mutual exclusion over a `T`.
 #[derive(Default)]

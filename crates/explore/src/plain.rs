@@ -8,9 +8,9 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{LockResult, PoisonError, atomic};
 
 use crate::Ordering;
-use crate::exec::{quietly, with};
 use crate::object::{Id, hash};
 use crate::trace::Op;
+use crate::turns::{quietly, with};
 
 macro_rules! integer {
     ($name:ident, $value:ty) => {

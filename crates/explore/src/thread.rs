@@ -2,13 +2,15 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use generator::{Generator, Gn};
 
-use crate::exec::{EXEC, Exec, join, with};
+use crate::exec::{EXEC, Exec};
+use crate::turns::{join, with};
 
 /// A thread that was spawned.
 #[derive(Debug)]
@@ -69,6 +71,14 @@ impl<T: 'static> LocalKey<T> {
     #[doc(hidden)]
     pub const fn new(init: fn() -> T) -> Self {
         Self { init }
+    }
+
+    /// As [`with`](Self::with): a thread of a scene can always use it.
+    ///
+    /// # Errors
+    /// None.
+    pub fn try_with<R>(&'static self, act: impl FnOnce(&T) -> R) -> Result<R, Infallible> {
+        Ok(self.with(act))
     }
 
     /// Acts on the thread's own, which is made when it is first used.

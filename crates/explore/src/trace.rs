@@ -4,11 +4,12 @@ use std::cell::RefCell;
 use std::panic::Location;
 use std::rc::Rc;
 
-use crate::exec::{Choice, Exec, Footprint, Strategy, with};
+use crate::exec::{Choice, Exec, Footprint, Strategy};
 use crate::object::{Id, Named, Show};
 use crate::schedule::Schedule;
 use crate::search::Contended;
 use crate::thread::{quiet, run};
+use crate::turns::with;
 use crate::{AtomicPtr, AtomicU32, AtomicU64, Condvar, Mutex, RwLock};
 
 /// Kinds of operations.

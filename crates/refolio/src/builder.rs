@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::cache::Cache;
+use crate::clock::Clock;
 use crate::core::{Bell, Core, Events};
 use crate::error::{Error, Result};
 use crate::folio::Folios;
@@ -13,7 +14,7 @@ use crate::lru::Lru;
 use crate::node::Node;
 use crate::registry::Mappings;
 use crate::shadow::Shadows;
-use crate::sync::{Arc, Relaxed, plain, unwatched};
+use crate::sync::{Arc, plain};
 use crate::table::Tables;
 use crate::units::{NodeId, PAGE_SIZE};
 
@@ -181,7 +182,6 @@ impl CacheBuilder {
 
 /// The rooms of a cache with these nodes, without a housekeeper.
 pub(crate) fn assemble(nodes: &[NodeOptions], name_holders: bool) -> Result<Core> {
-    static CACHES: unwatched::AtomicU32 = unwatched::AtomicU32::new(1);
     let mut runs = Vec::new();
     for node in nodes {
         let frames = u32::try_from(node.len_bytes / PAGE_SIZE as u64).map_err(|_| {
@@ -202,8 +202,6 @@ pub(crate) fn assemble(nodes: &[NodeOptions], name_holders: bool) -> Result<Core
         end = first.0 as usize + count as usize;
     }
     Ok(Core {
-        // Relaxed: a number, and no more.
-        id: CACHES.fetch_add(1, Relaxed),
         frames,
         // Under the checker, the meetings that are about hints have some.
         hints: Hints::new(if cfg!(refolio_model) { 0 } else { end }).ok_or_else(no_room)?,
@@ -215,6 +213,7 @@ pub(crate) fn assemble(nodes: &[NodeOptions], name_holders: bool) -> Result<Core
         mappings: Mappings::default(),
         events: Events::default(),
         bell: Bell::default(),
+        clock: Clock::default(),
         name_holders,
         ended: plain::Mutex::default(),
         hotplug: plain::Mutex::default(),

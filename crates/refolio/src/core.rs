@@ -15,14 +15,16 @@
 //! [`Core::wait`] refuses.
 
 use std::fmt;
+use std::panic::Location;
 use std::time::Instant;
 
+use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::folio::state::{Flag, Get, Put, Snapshot};
+use crate::folio::state::{Flag, Get, Put, Snapshot, Wake};
 use crate::folio::{Folio, Folios};
 use crate::frame::Frames;
 use crate::hint::Hints;
-use crate::holder::{self, Held, Holder};
+use crate::holder::{self, Held, Holder, Intent};
 use crate::lru::Lru;
 use crate::mapping::{Lookup, Mapping};
 use crate::node::{Counter, Node};
@@ -51,6 +53,8 @@ pub(crate) struct Events {
 pub(crate) struct Wanted {
     pub stop: bool,
     pub reclaim: bool,
+    /// The clock was started.
+    pub clock: bool,
 }
 
 /// The bell of the housekeeper.
@@ -70,8 +74,6 @@ impl Bell {
 
 /// One cache.
 pub(crate) struct Core {
-    /// Tells the holders of this cache's pages from those of another's.
-    pub id: u32,
     pub frames: Frames,
     pub folios: Folios,
     pub nodes: Vec<Node>,
@@ -82,6 +84,7 @@ pub(crate) struct Core {
     pub hints: Hints,
     pub events: Events,
     pub bell: Bell,
+    pub clock: Clock,
     pub name_holders: bool,
     /// Held while a node goes out of use, comes back, or gives its memory up.
     #[doc(alias = "mem_hotplug_lock")]
@@ -92,7 +95,7 @@ pub(crate) struct Core {
 
 impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Core").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Core").finish_non_exhaustive()
     }
 }
 
@@ -155,9 +158,17 @@ impl Core {
         &self.lrus[self.node_of(frame).id.0 as usize]
     }
 
+    /// A hold that is about to begin.
     #[inline]
-    pub fn held(&self, frame: FrameNo) -> Held {
-        Held { cache: self.id, frame }
+    pub fn intent<const GUARD: bool>(&self, place: &'static Location<'static>) -> Intent<GUARD> {
+        if !self.name_holders {
+            return Intent::UNNAMED;
+        }
+        let (time_ns, started) = self.clock.look();
+        if started {
+            self.bell.ring(|wanted| wanted.clock = true);
+        }
+        Intent::new(time_ns, place)
     }
 
     /// Gives one reference back; frees the folio with the last one.
@@ -169,11 +180,23 @@ impl Core {
     /// Gives several references back, as [`put`](Self::put).
     #[inline]
     pub fn put_many(&self, frame: FrameNo, count: u32) {
-        match self.folio(frame).state.put_many(count) {
-            Put::Others { .. } if broken("put-forgets-to-wake") => {}
-            Put::Others { wake } => self.folios.wake(frame, crate::folio::state::Wake(wake)),
-            Put::Last => self.free(frame),
+        let folio = self.folio(frame);
+        self.after_put(folio, folio.state.put_many(count));
+    }
+
+    /// What is left to do when references were given back: nothing, as a rule.
+    #[inline]
+    pub fn after_put(&self, folio: &Folio, put: Put) {
+        match put {
+            Put::Others { wake } if !wake || broken("put-forgets-to-wake") => {}
+            Put::Others { .. } => self.wake(folio),
+            Put::Last => self.free(self.folios.frame_of(folio)),
         }
+    }
+
+    #[cold]
+    fn wake(&self, folio: &Folio) {
+        self.folios.wake(self.folios.frame_of(folio), Wake(true));
     }
 
     /// Frees a folio whose last reference is gone; nobody can get a new one.
@@ -189,7 +212,7 @@ impl Core {
             node.counters.nr_anon_pages.sub(folio.pages());
         }
         let waiters = state.has(Flag::WAITERS) && !broken("free-forgets-to-wake");
-        self.folios.wake(frame, crate::folio::state::Wake(waiters));
+        self.folios.wake(frame, Wake(waiters));
         node.free(frame, folio.order());
     }
 
@@ -207,7 +230,8 @@ impl Core {
         if flags.contains(&Flag::ANON) {
             node.counters.nr_anon_pages.add(folio.pages());
         }
-        Some(Fresh { lock: FolioLock { core: self, frame }, folio: FolioRef { core: self, frame } })
+        let lock = FolioLock { core: self, frame };
+        Some(Fresh { lock, folio: FolioRef { core: self, frame, folio } })
     }
 
     /// The obstacle that `frame` is, if it is one still.
@@ -226,7 +250,9 @@ impl Core {
         let retry = Retry::new();
         loop {
             return match mapping.lookup(&self.folios, index) {
-                Lookup::Folio(frame, base) => Found::Folio(FolioRef { core: self, frame }, base),
+                Lookup::Folio(frame, base) => {
+                    Found::Folio(FolioRef { core: self, frame, folio: self.folio(frame) }, base)
+                }
                 Lookup::Stale(frame) => {
                     self.put(frame);
                     retry.again();
@@ -276,7 +302,7 @@ impl Core {
             sync::spin();
         }
         let holds = broken("waiter-holds-reference") && state.try_get() == Get::Got;
-        let _reference = holds.then(|| FolioRef { core: self, frame });
+        let _reference = holds.then(|| FolioRef { core: self, frame, folio });
         let (gone, guarded) = call(|| {
             let gone = self.folios.wait(frame, deadline, blocked);
             (gone, guarded(state.load()))
@@ -305,8 +331,9 @@ impl Core {
         guards: u32,
         blocked: impl Fn(Snapshot) -> bool,
     ) -> Result<bool> {
-        let state = &self.folio(frame).state;
-        let mine = holder::own(Some(self.held(frame)));
+        let folio = self.folio(frame);
+        let state = &folio.state;
+        let mine = holder::own(Some(Held::of(folio)));
         for _ in 0..if mine.is_empty() { YIELDS } else { 0 } {
             if !blocked(state.load()) {
                 return Ok(true);
@@ -323,7 +350,7 @@ impl Core {
     pub fn holders(&self, frame: FrameNo) -> Vec<Holder> {
         let folio = self.folio(frame);
         let extra = folio.state.load().references().saturating_sub(folio.expected_references());
-        holder::of(self.held(frame), extra)
+        holder::of(Held::of(folio), extra)
     }
 
     /// Calls that may have to wait for a page whose holder may wait for ours are not for threads
@@ -359,12 +386,14 @@ pub(crate) enum Found<'c> {
 pub(crate) struct FolioRef<'c> {
     pub core: &'c Core,
     pub frame: FrameNo,
+    /// The descriptor of `frame`.
+    pub folio: &'c Folio,
 }
 
 impl<'c> FolioRef<'c> {
     #[inline]
     pub fn folio(&self) -> &'c Folio {
-        self.core.folio(self.frame)
+        self.folio
     }
 
     /// The folio lock, or what stands in the way.
@@ -380,7 +409,7 @@ impl<'c> FolioRef<'c> {
 impl Drop for FolioRef<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.core.put(self.frame);
+        self.core.after_put(self.folio, self.folio.state.put_many(1));
     }
 }
 

@@ -49,18 +49,29 @@ pub(crate) fn cached<'c>(
     mapping: &Mapping,
     index: PageIndex,
 ) -> Option<FolioRef<'c>> {
-    let frame = core.hints.get(mapping.id, index)?;
-    let folio = core.folio(frame);
+    cached_in(core, core.hints.get(mapping.id, index)?, mapping, index)
+}
+
+/// The same, if that is in `frame`.
+#[inline]
+pub(crate) fn cached_in<'c>(
+    core: &'c Core,
+    frame: FrameNo,
+    mapping: &Mapping,
+    index: PageIndex,
+) -> Option<FolioRef<'c>> {
+    let folio = core.folios.find(frame)?;
     let is_it = || folio.is(mapping.id, index) || broken("hint-believed");
-    let state = folio.state.try_get_readable(is_it)?;
-    folio.state.mark_referenced(state);
+    if !folio.state.try_get_readable(is_it) {
+        return None;
+    }
     reached("by its hint");
-    Some(FolioRef { core, frame })
+    Some(FolioRef { core, frame, folio })
 }
 
 /// [`page`] for everything else.
 #[inline(never)]
-fn get_page<'c>(
+pub(crate) fn get_page<'c>(
     core: &'c Core,
     mapping: &Arc<Mapping>,
     index: PageIndex,
@@ -299,7 +310,7 @@ fn use_entry<'c>(
             Ok(None)
         }
         Get::Got => {
-            let folio = FolioRef { core, frame: mapped.folio };
+            let folio = FolioRef { core, frame: mapped.folio, folio: core.folio(mapped.folio) };
             let still = table.load(at).is_present(mapped.folio, mapped.page);
             if !still && !broken("entry-skips-recheck") {
                 return Ok(None);

@@ -4,15 +4,16 @@ use std::ops::Range;
 use std::panic::Location;
 
 use crate::cache::Inner;
-use crate::core::Core;
+use crate::core::{Core, FolioRef};
 use crate::error::{Error, Result};
 use crate::errseq::Seen;
-use crate::holder::Hold;
+use crate::holder::Held;
 use crate::mapping::Mapping;
 use crate::migrate::Place;
 use crate::page::{Page, PageMut};
 use crate::passes::{self, Migrate};
 use crate::report::Report;
+use crate::still::{Address, StillPage};
 use crate::sync::Arc;
 use crate::table::{Backing, Sharing, Table};
 use crate::truncate;
@@ -49,6 +50,8 @@ use crate::{fault, read, reclaim, write};
 #[derive(Debug)]
 pub struct File {
     inner: Arc<Inner>,
+    /// That of `inner`, at hand.
+    core: Arc<Core>,
     mapping: Arc<Mapping>,
     seen: Seen,
     writable: bool,
@@ -58,11 +61,11 @@ pub struct File {
 impl File {
     pub(crate) fn new(inner: Arc<Inner>, mapping: Arc<Mapping>, writable: bool) -> Self {
         let seen = mapping.errors.sample();
-        Self { inner, mapping, seen, writable, closed: false }
+        Self { core: inner.core.clone(), inner, mapping, seen, writable, closed: false }
     }
 
     fn core(&self) -> &Core {
-        &self.inner.core
+        &self.core
     }
 
     /// The number of the file in its cache, as reports name it. The same for all handles; reused
@@ -97,9 +100,41 @@ impl File {
     /// [`Error::Io`] and [`Error::Shrunk`] from the store, [`Error::NoMemory`], [`Error::Poisoned`],
     /// and [`Error::GuardHeld`] for a page in the hands of a write guard when this thread has one.
     #[doc(alias = "pread")]
-    #[inline]
+    #[inline(always)]
     pub fn read_at(&self, into: &mut [u8], offset: u64) -> Result<usize> {
         read::from_file(self.core(), &self.mapping, into, offset)
+    }
+
+    /// Begins to bring the byte at `offset` from memory to the processor's caches, with what it
+    /// takes to read it or to pin its page; does not wait for it. Who knows which pages come next
+    /// asks for them a few ahead: then they are waited for together.
+    ///
+    /// Nothing but speed depends on it. It does nothing for pages that are not cached (that is what
+    /// [`load`](Self::load) is for), and little for those of large folios.
+    ///
+    /// ```
+    /// # use refolio::{Cache, MemStore, NodeOptions, OpenOptions, PageIndex};
+    /// # let cache = Cache::builder().node(NodeOptions::new(1 << 20))
+    /// #     .node(NodeOptions::new(1 << 20)).build()?;
+    /// # let file = cache.open_store(MemStore::with_bytes(vec![7; 1 << 18]), &OpenOptions::new())?;
+    /// let wanted = [40_000, 8_200, 120_000, 70_003, 250_000, 16_000];
+    /// let mut byte = [0];
+    /// for (n, offset) in wanted.iter().enumerate() {
+    ///     if let Some(ahead) = wanted.get(n + 4) {
+    ///         file.prefetch(*ahead);
+    ///     }
+    ///     file.read_at(&mut byte, *offset)?;
+    ///     assert_eq!(byte, [7]);
+    /// }
+    /// # Ok::<(), refolio::Error>(())
+    /// ```
+    #[inline(always)]
+    pub fn prefetch(&self, offset: u64) {
+        let index = PageIndex::of_offset(offset);
+        if let Some(frame) = self.core.hints.get(self.mapping.id, index) {
+            self.core.folios.prefetch(frame);
+            self.core.frames.prefetch(frame, (offset % PAGE_SIZE as u64) as usize);
+        }
     }
 
     /// Writes all of `from` at byte `offset`; the file gets longer where that is beyond its end.
@@ -234,12 +269,32 @@ impl File {
     #[track_caller]
     #[inline(always)] // So that the pin is not copied on its way, half stored as it is.
     pub fn page(&self, index: PageIndex) -> Result<Page<'_>> {
+        let (core, mapping, location) = (self.core(), &*self.mapping, Location::caller());
+        let intent = core.intent(location);
+        // Most pins are of a page that is cached, and all of which is in the file.
+        let hint = if mapping.has_whole(index) { core.hints.get(mapping.id, index) } else { None };
+        let (page, intent) = match hint.and_then(|frame| {
+            let address = Address::of(core, frame);
+            fault::cached_in(core, frame, mapping, index)
+                .map(|folio| StillPage::whole(folio, address))
+        }) {
+            Some(page) => (page, intent),
+            None => {
+                let (folio, page, len) = self.get_page(index)?;
+                (StillPage::new(folio, page, len), core.intent(location))
+            }
+        };
+        let hold = intent.hold(Held::of(page.folio));
+        Ok(Page::new(page, hold))
+    }
+
+    /// The folio of page `index`, which of its pages that is, and how many of its bytes belong to
+    /// the file.
+    #[cold]
+    fn get_page(&self, index: PageIndex) -> Result<(FolioRef<'_>, u32, usize)> {
         let len = self.bytes_in(index)?;
-        let core = self.core();
-        let (folio, base) = fault::page(core, &self.mapping, index)?;
-        let held = core.held(folio.frame);
-        let hold = Hold::new(held, core.name_holders, Location::caller());
-        Ok(Page::new(folio, (index.0 - base.0) as u32, len, hold))
+        let (folio, base) = fault::page(self.core(), &self.mapping, index)?;
+        Ok((folio, (index.0 - base.0) as u32, len))
     }
 
     /// Page `index` for this thread alone, reading it in if it is not cached. Waits for pins and
@@ -265,8 +320,8 @@ impl File {
                 return Err(error);
             }
         };
-        let held = core.held(exclusive.frame());
-        let hold = Hold::new(held, core.name_holders, location);
+        let intent = core.intent(location);
+        let hold = intent.hold(Held::of(exclusive.folio()));
         Ok(PageMut::new(exclusive, &self.mapping, (index.0 - base.0) as u32, len, hold))
     }
 

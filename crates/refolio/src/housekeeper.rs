@@ -1,9 +1,10 @@
 //! The cache's own thread: makes room ahead of need, and writes back what has been dirty for a
-//! while. It sleeps when there is nothing to do.
+//! while; writes the time down for those who name holders. It sleeps when there is nothing to do.
 
 use std::time::{Duration, Instant};
 
 use crate::cache;
+use crate::clock::{GOES, TICK};
 use crate::core::{Core, Wanted};
 use crate::reclaim;
 use crate::sync::Relaxed;
@@ -34,13 +35,37 @@ pub(crate) fn run(core: &Core, interval: Duration) {
     }
 }
 
-/// Sleeps until something is wanted, or the time has come to look for dirty pages.
+/// Sleeps until something is wanted, or the time has come to look for dirty pages; keeps the clock
+/// meanwhile, when somebody has started it.
 fn next(core: &Core, limit: Duration) -> Wanted {
+    let begun = Instant::now();
+    let mut clock_goes_until = None;
+    core.clock.stand();
     let mut wanted = core.bell.wanted.lock();
-    if !wanted.stop && !wanted.reclaim {
-        wanted = core.bell.rings.wait_for(wanted, limit);
-    }
-    let now = *wanted;
+    let now = loop {
+        let now = Instant::now();
+        let nap = limit.saturating_sub(now - begun);
+        if wanted.stop || wanted.reclaim || nap.is_zero() {
+            break *wanted;
+        }
+        if std::mem::take(&mut wanted.clock) {
+            clock_goes_until = Some(now + GOES);
+        }
+        let nap = match clock_goes_until {
+            Some(until) if now < until => {
+                core.clock.tick();
+                nap.min(TICK)
+            }
+            Some(_) => {
+                clock_goes_until = None;
+                core.clock.stand();
+                nap
+            }
+            None => nap,
+        };
+        wanted = core.bell.rings.wait_for(wanted, nap);
+    };
+    core.clock.leave();
     wanted.reclaim = false;
     now
 }

@@ -4,6 +4,7 @@
 //! Start with [`Cache`], [`File`] and [`View`]. How it works, and why it is right, is told in
 //! [`protocol`]; `ARCHITECTURE.md` in the repository shows the rooms in reading order.
 
+mod clock;
 mod sync;
 mod trace;
 mod units;

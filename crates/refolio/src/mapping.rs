@@ -22,7 +22,7 @@ use crate::node::Counter;
 use crate::store::Store;
 use crate::sync::plain::{self, AtomicU32};
 use crate::sync::{Acquire, Arc, AtomicU64, Relaxed, Release, Retry, RwLock, broken};
-use crate::units::{FrameNo, PageIndex};
+use crate::units::{FrameNo, PAGE_SIZE, PageIndex};
 use refolio_xarray::{Entry, XArray};
 
 /// One file in the cache.
@@ -135,6 +135,12 @@ impl Mapping {
     pub fn len(&self) -> u64 {
         // Acquire: pairs with `set_len`; whoever sees the length sees the bytes up to it.
         self.len.load(if broken("length-load-relaxed") { Relaxed } else { Acquire })
+    }
+
+    /// Whether all of a page is in the file.
+    #[inline]
+    pub fn has_whole(&self, index: PageIndex) -> bool {
+        index.0 < self.len() / PAGE_SIZE as u64
     }
 
     /// Under `resize`, exclusively; after the bytes up to it are there.

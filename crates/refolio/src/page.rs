@@ -4,10 +4,11 @@ use std::cell::Cell;
 use std::fmt;
 use std::ops::Deref;
 
-use crate::core::{Core, FolioRef};
+use crate::core::Core;
 use crate::folio::state::Flag;
 use crate::holder::Hold;
 use crate::mapping::Mapping;
+use crate::still::StillPage;
 use crate::units::{FrameNo, NodeId, PAGE_SIZE};
 use crate::write::Exclusive;
 
@@ -20,32 +21,29 @@ use crate::write::Exclusive;
 /// A pin stays on its thread, since *a thread that holds a page never waits for another one*.
 /// Others may read through a reference to it.
 pub struct Page<'c> {
-    folio: FolioRef<'c>,
-    /// Which of the folio's pages.
-    page: u32,
-    len: usize,
+    page: StillPage<'c>,
     _hold: Hold<false>,
 }
 
 impl<'c> Page<'c> {
     #[inline]
-    pub(crate) fn new(folio: FolioRef<'c>, page: u32, len: usize, hold: Hold<false>) -> Self {
-        Self { folio, page, len, _hold: hold }
+    pub(crate) fn new(page: StillPage<'c>, hold: Hold<false>) -> Self {
+        Self { page, _hold: hold }
     }
 
     /// The node that the page is on, and stays on.
     pub fn node(&self) -> NodeId {
-        self.folio.core.node_of(self.folio.frame).id
+        self.page.core.node_of(self.page.frame()).id
     }
 
     /// The frame that the page is in, and stays in.
     pub fn frame(&self) -> FrameNo {
-        self.folio.frame.add(self.page)
+        self.page.frame()
     }
 
     /// The embedder's word of the page's folio; see [`PageMut::set_private`].
     pub fn private(&self) -> Option<u64> {
-        self.folio.folio().private()
+        self.page.folio.private()
     }
 }
 
@@ -54,7 +52,7 @@ impl Deref for Page<'_> {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        self.folio.page_bytes(self.page, self.len)
+        &self.page
     }
 }
 
@@ -66,7 +64,7 @@ impl AsRef<[u8]> for Page<'_> {
 
 impl fmt::Debug for Page<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Page").field("frame", &self.frame()).field("len", &self.len).finish()
+        f.debug_struct("Page").field("frame", &self.frame()).field("len", &self.len()).finish()
     }
 }
 

@@ -20,7 +20,7 @@ const ATTEMPTS: u32 = if cfg!(refolio_model) { 1 } else { 8 };
 
 /// Reads bytes of a file, as many as it has there.
 #[doc(alias = "filemap_read")]
-#[inline]
+#[inline(always)]
 pub(crate) fn from_file(
     core: &Core,
     mapping: &Arc<Mapping>,
@@ -28,13 +28,11 @@ pub(crate) fn from_file(
     offset: u64,
 ) -> Result<usize> {
     let within = (offset % PAGE_SIZE as u64) as usize;
-    let end = offset.saturating_add(into.len() as u64);
     let index = PageIndex::of_offset(offset);
-    // Most reads are of a part of one page, which is cached and stands still.
+    // Most reads are of a part of one page, which is cached, stands still, and is all in the file.
     if into.len() <= PAGE_SIZE - within
-        && end <= mapping.len()
-        && (hinted(core, mapping, index, within, into)
-            || optimistic(core, mapping, index, within, into))
+        && mapping.has_whole(index)
+        && hinted(core, mapping, index, within, into)
     {
         return Ok(into.len());
     }
@@ -118,7 +116,7 @@ fn unchanged(
     into: &mut [u8],
     which: impl Fn(&Folio) -> Option<u32>,
 ) -> Option<bool> {
-    let folio = core.folio(frame);
+    let folio = core.folios.find(frame)?;
     let before = folio.state.load();
     if !before.is_readable() {
         return None;

@@ -7,11 +7,12 @@ use std::panic::Location;
 use crate::cache::Inner;
 use crate::core::Core;
 use crate::error::{Error, Result};
-use crate::holder::Hold;
+use crate::holder::Held;
 use crate::migrate::Place;
 use crate::page::Page;
 use crate::passes::{self, Migrate};
 use crate::report::Report;
+use crate::still::StillPage;
 use crate::sync::Arc;
 use crate::table::entry::Entry;
 use crate::table::{Backing, Table};
@@ -131,9 +132,9 @@ impl View {
         self.check(PageIndex(page.0).offset(), PAGE_SIZE)?;
         let core = self.core();
         let (folio, mapped) = fault::entry(core, &self.table, page, false)?;
-        let held = core.held(folio.frame);
-        let hold = Hold::new(held, core.name_holders, Location::caller());
-        Ok(Page::new(folio, mapped.page, PAGE_SIZE, hold))
+        let intent = core.intent(Location::caller());
+        let hold = intent.hold(Held::of(folio.folio));
+        Ok(Page::new(StillPage::new(folio, mapped.page, PAGE_SIZE), hold))
     }
 
     /// What the view knows of a page at this moment; empty outside of it.

@@ -126,15 +126,6 @@ pub(crate) fn write_range(
                 Patience::Skip => next = behind,
             },
         }
-        if next == u64::MAX {
-            break;
-        }
-    }
-    if !run.is_empty() {
-        match submit(core, mapping, run) {
-            Ok(pages) => written += pages,
-            Err(error) => drop(failed.get_or_insert(error)),
-        }
     }
     failed.map_or(Ok(written), Err)
 }

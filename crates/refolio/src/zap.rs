@@ -45,12 +45,13 @@ pub(crate) fn zap(core: &Core, table: &Arc<Table>, range: Range<u64>) -> Result<
 
 /// Empties one present entry; false when its folio is locked or frozen.
 fn try_zap(core: &Core, table: &Arc<Table>, at: Vpn, mapped: Mapped) -> Result<bool> {
-    match core.folio(mapped.folio).state.try_get() {
+    let folio = core.folio(mapped.folio);
+    match folio.state.try_get() {
         Get::Frozen => return Ok(false),
         Get::Saturated => return Err(Error::TooManyReferences),
         Get::Got => {}
     }
-    let folio = FolioRef { core, frame: mapped.folio };
+    let folio = FolioRef { core, frame: mapped.folio, folio };
     let lock = match folio.try_lock() {
         Ok(lock) => Some(lock),
         Err(_) if broken("zap-skips-lock") => None,

@@ -1,10 +1,14 @@
 //! What an embedder relies on, claim by claim.
 
+use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use refolio::testing::{Call, DeferredStore};
 use refolio::{
-    Cache, EntryState, Error, File, Form, HolderKind, MemStore, Migrate, Mode, NodeId, NodeOptions,
-    OpenOptions, Outcome, Owner, PAGE_SIZE, PageIndex, Result, Sharing, Vpn,
+    Cache, EntryState, Error, Event, File, Form, HolderKind, MemStore, Migrate, Mode, NodeId,
+    NodeOptions, OpenOptions, Outcome, Owner, PAGE_SIZE, PageIndex, Result, Sharing, Step, Vpn,
+    Why,
 };
 
 fn cache() -> Cache {
@@ -167,6 +171,47 @@ fn a_dry_run_answers_as_the_migration_and_moves_nothing() {
 }
 
 #[test]
+fn a_pinned_page_is_not_even_copied() {
+    let cache = cache();
+    let file = file(&cache, 1);
+    let steps = RefCell::new(Vec::new());
+    let watcher = |event: &Event| steps.borrow_mut().push(event.step);
+    let how = Migrate::new().mode(Mode::Async).watch(&watcher);
+    let pin = file.page(PageIndex(0)).unwrap();
+    let report = file.migrate(0..1, NodeId(1), &how).unwrap();
+    assert!(matches!(report.outcomes[0].outcome, Outcome::Busy { .. }), "{report:?}");
+    assert!(steps.borrow().contains(&Step::Unmap) && !steps.borrow().contains(&Step::Copy));
+    assert_eq!(pin.node(), NodeId(0));
+}
+
+#[test]
+fn a_page_on_its_way_to_the_store_moves_when_it_is_there() {
+    let store = Arc::new(DeferredStore::new(MemStore::with_bytes(vec![0; PAGE_SIZE])));
+    let node = NodeOptions::new(1 << 20);
+    let cache = Cache::builder().node(node.clone()).node(node).background(false).build().unwrap();
+    let file = cache.open_store(store.clone(), &OpenOptions::new()).unwrap();
+    file.write_at(b"new", 0).unwrap();
+    store.hold(&[Call::Write]);
+    std::thread::scope(|threads| {
+        let sync = threads.spawn(|| file.sync().unwrap());
+        store.wait_held(1);
+        let moved = |mode| {
+            let report = file.migrate(0..1, NodeId(1), &Migrate::new().mode(mode)).unwrap();
+            report.outcomes[0].outcome.clone()
+        };
+        assert_eq!(moved(Mode::Async), Outcome::Again(Why::Writeback));
+        assert_eq!(file.node_of(PageIndex(0)), Some(NodeId(0)));
+        let patient = threads.spawn(move || moved(Mode::Sync));
+        std::thread::sleep(Duration::from_millis(5));
+        assert!(!patient.is_finished(), "it did not wait for the writeback");
+        store.release_all();
+        assert!(matches!(patient.join().unwrap(), Outcome::Moved { .. }));
+        sync.join().unwrap();
+    });
+    assert_eq!(&store.inner().bytes()[..3], b"new");
+}
+
+#[test]
 fn the_embedders_word_travels_with_the_page() {
     let cache = cache();
     let file = file(&cache, 2);
@@ -236,6 +281,35 @@ fn a_drain_names_who_holds_what_stays_even_an_orphan() {
     cache.undrain(NodeId(0)).unwrap();
 }
 
+/// The word counts some 2^20 references; the next one is refused, and nothing is broken by that.
+#[test]
+fn more_pins_than_can_be_counted_are_refused() {
+    let node = NodeOptions::new(1 << 20);
+    let cache = Cache::builder().node(node.clone()).node(node).name_holders(false);
+    let cache = cache.background(false).build().unwrap();
+    let file = file(&cache, 1);
+    let view = file.view(0..1, Sharing::Shared).unwrap();
+    view.read(&mut [0], 0).unwrap();
+    let mut pins = Vec::new();
+    let refused = loop {
+        match file.page(PageIndex(0)) {
+            Ok(pin) => pins.push(pin),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(refused, Error::TooManyReferences), "{refused}");
+    assert!(pins.len() > 1_000_000, "{} pins", pins.len());
+    assert!(matches!(view.pin(Vpn(0)), Err(Error::TooManyReferences)));
+    // A read takes no reference.
+    assert_eq!(first_byte(&file, 0).unwrap(), 0);
+    pins.truncate(1);
+    assert_eq!(&pins[0][..2], [0, 0]);
+    drop(pins);
+    file.write_at(&[7], 0).unwrap();
+    view.read(&mut [0], 0).unwrap();
+    assert_eq!(file.evict(0..1).unwrap(), 1);
+}
+
 #[test]
 fn nonsense_is_refused_with_a_word_of_advice() {
     let one = Cache::builder().node(NodeOptions::new(1 << 20)).build().unwrap_err();
@@ -248,6 +322,8 @@ fn nonsense_is_refused_with_a_word_of_advice() {
     assert!(Cache::builder().node(large.clone()).node(large).build().is_err());
 
     let cache = cache();
+    let order = cache.open_store(MemStore::new(), &OpenOptions::new().order(10)).unwrap_err();
+    assert!(order.to_string().contains("up to order 9"), "{order}");
     let missing = cache.open("/nowhere/at/all").unwrap_err();
     assert!(missing.to_string().contains("/nowhere/at/all"), "{missing}");
     assert!(cache.open("/dev/null").unwrap_err().to_string().contains("regular file"));

@@ -342,17 +342,17 @@ impl<'a> Guard<'a> {
     }
 
     /// For the check of the whole tree.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub fn head_marks(&self) -> [bool; Mark::ALL.len()] {
         self.pool.head_marks
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub fn used(&self) -> usize {
         self.arena.used()
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub fn free(&self) -> impl Iterator<Item = &'a Node> {
         // SAFETY: nodes of this arena, which is borrowed for 'a (invariant 2).
         self.pool.free.iter().map(|node| unsafe { node.as_ref() })

@@ -7,13 +7,16 @@
 //! | `refolio_loom` | loom's | every interleaving, with every stale value that the orderings let a load see |
 //! | `refolio_explore` | those of `refolio-explore` | every interleaving of more threads, and longer ones, each load seeing the newest value |
 //!
-//! (`refolio_model` stands for either of the last two.)
+//! (`refolio_model` stands for either of the last two. `refolio_tsan` is a program whose locks are
+//! parking_lot's, which ThreadSanitizer can see through.)
 //!
 //! Locks here ignore poisoning: no code of ours unwinds while it holds one, and a caller's panic
 //! must not take the cache away from every other thread.
 
 #[cfg(refolio_loom)]
 mod checked;
+#[cfg(refolio_tsan)]
+mod instrumented;
 #[cfg(not(refolio_explore))]
 mod locks;
 #[cfg(refolio_loom)]
@@ -21,6 +24,8 @@ mod rwlock;
 
 #[cfg(refolio_loom)]
 pub use checked::{AtomicPtr, AtomicU32, AtomicU64};
+#[cfg(refolio_tsan)]
+use instrumented as native;
 #[cfg(not(refolio_explore))]
 pub use locks::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 #[cfg(refolio_loom)]
@@ -30,6 +35,8 @@ pub use refolio_explore::{
     AtomicPtr, AtomicU32, AtomicU64, Condvar, Mutex, MutexGuard, Retry, RwLock, RwLockReadGuard,
     RwLockWriteGuard, Show, call, fence, key, name, narrate, reached, thread, thread_local,
 };
+#[cfg(not(refolio_tsan))]
+use std as native;
 pub use std::sync::Arc;
 pub use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release};
 #[cfg(not(refolio_model))]
@@ -173,8 +180,9 @@ pub fn call<R: std::hash::Hash>(act: impl FnOnce() -> R) -> R {
 
 /// What only reports: the standard library's always; to the checkers it does not exist.
 pub mod unwatched {
+    pub use super::native::sync::{Mutex, MutexGuard};
+    pub use std::sync::PoisonError;
     pub use std::sync::atomic::{AtomicU32, AtomicU64};
-    pub use std::sync::{Mutex, MutexGuard, PoisonError};
 
     /// Waits for a lock, and ignores poisoning as all locks here.
     pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -185,15 +193,16 @@ pub mod unwatched {
 /// What counts and reports, what a lock protects, and what decides little: no place where a checker
 /// tries another thread, which then has fewer words to interleave.
 pub mod plain {
+    pub use super::native::sync::RwLock;
+    #[cfg(not(refolio_explore))]
+    pub use super::native::sync::{Mutex, MutexGuard};
     #[cfg(refolio_explore)]
     pub use refolio_explore::plain::{
         AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Mutex, MutexGuard,
     };
+    pub use std::sync::PoisonError;
     #[cfg(not(refolio_explore))]
     pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
-    #[cfg(not(refolio_explore))]
-    pub use std::sync::{Mutex, MutexGuard};
-    pub use std::sync::{PoisonError, RwLock};
 
     /// Waits for a lock, and ignores poisoning as all locks here.
     #[cfg(not(refolio_explore))]

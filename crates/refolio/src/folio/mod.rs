@@ -14,7 +14,9 @@
 
 pub(crate) mod state;
 
-use crate::frame::vec_with_room;
+use std::ptr;
+
+use crate::frame::{prefetch, vec_with_room};
 use crate::sync::{Acquire, AtomicU32, AtomicU64, Relaxed, Release, broken, rule};
 use crate::units::{FrameNo, PageIndex, pages};
 use crate::wait::Waits;
@@ -205,6 +207,24 @@ impl Folios {
     #[inline]
     pub fn get(&self, frame: FrameNo) -> &Folio {
         &self.folios[frame.0 as usize]
+    }
+
+    /// The same of a number that somebody has made up.
+    #[inline]
+    pub fn find(&self, frame: FrameNo) -> Option<&Folio> {
+        self.folios.get(frame.0 as usize)
+    }
+
+    /// Has a descriptor brought to the processor's caches.
+    #[inline]
+    pub fn prefetch(&self, frame: FrameNo) {
+        prefetch(self.folios.as_ptr().wrapping_add(frame.0 as usize));
+    }
+
+    /// The frame that a descriptor of this array describes.
+    pub fn frame_of(&self, folio: &Folio) -> FrameNo {
+        let bytes = ptr::from_ref(folio).addr() - self.folios.as_ptr().addr();
+        FrameNo((bytes / size_of::<Folio>()) as u32)
     }
 
     /// Wakes the folio's waiters when a transition says that there are any.

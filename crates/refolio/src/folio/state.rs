@@ -38,90 +38,12 @@
 mod told;
 use std::hint::cold_path;
 
+mod word;
+
+pub(crate) use word::{Flag, MAX_REFERENCES, Snapshot};
+use word::{REFERENCES, VERSION_ONE};
+
 use crate::sync::{Acquire, AtomicU64, Relaxed, Release, Retry, broken, call, fence, rule};
-
-const REFERENCES: u64 = (1 << 20) - 1;
-const VERSION_ONE: u64 = 1 << 32;
-
-/// The most references a folio can have; the next one is refused.
-pub(crate) const MAX_REFERENCES: u32 = REFERENCES as u32;
-
-/// One flag of the word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Flag(u64);
-
-impl Flag {
-    pub const LOCKED: Flag = Flag(1 << 20);
-    pub const WAITERS: Flag = Flag(1 << 21);
-    pub const UPTODATE: Flag = Flag(1 << 22);
-    pub const DIRTY: Flag = Flag(1 << 23);
-    pub const WRITEBACK: Flag = Flag(1 << 24);
-    pub const REFERENCED: Flag = Flag(1 << 25);
-    pub const ACTIVE: Flag = Flag(1 << 26);
-    pub const ON_LRU: Flag = Flag(1 << 27);
-    pub const ANON: Flag = Flag(1 << 28);
-    pub const PRIVATE: Flag = Flag(1 << 29);
-    pub const POISONED: Flag = Flag(1 << 30);
-    pub const GUARDED: Flag = Flag(1 << 31);
-
-    const NAMES: [(Flag, &str); 12] = [
-        (Flag::LOCKED, "locked"),
-        (Flag::WAITERS, "waiters"),
-        (Flag::UPTODATE, "uptodate"),
-        (Flag::DIRTY, "dirty"),
-        (Flag::WRITEBACK, "writeback"),
-        (Flag::REFERENCED, "referenced"),
-        (Flag::ACTIVE, "active"),
-        (Flag::ON_LRU, "lru"),
-        (Flag::ANON, "anon"),
-        (Flag::PRIVATE, "private"),
-        (Flag::POISONED, "poisoned"),
-        (Flag::GUARDED, "guarded"),
-    ];
-
-    /// What a folio takes along when it moves: everything that tells of its bytes and its use,
-    /// nothing that tells of the frame it leaves (lock, waiters, list).
-    const MOVES: u64 = Flag::UPTODATE.0
-        | Flag::DIRTY.0
-        | Flag::REFERENCED.0
-        | Flag::ACTIVE.0
-        | Flag::ANON.0
-        | Flag::PRIVATE.0;
-}
-
-/// The word as it stood at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Snapshot(u64);
-
-impl Snapshot {
-    pub fn references(self) -> u32 {
-        (self.0 & REFERENCES) as u32
-    }
-
-    pub fn version(self) -> u32 {
-        (self.0 >> 32) as u32
-    }
-
-    #[inline]
-    pub fn has(self, flag: Flag) -> bool {
-        self.0 & flag.0 != 0
-    }
-
-    /// Whether an optimistic reader may begin: somebody holds the folio (it is not frozen), its
-    /// bytes are valid, and they are to be trusted. One mask, since every read asks it.
-    #[inline]
-    pub fn is_readable(self) -> bool {
-        // At least one reference, UPTODATE, not POISONED: the numbers from UPTODATE + 1 on.
-        const { assert!(Flag::POISONED.0 > Flag::UPTODATE.0 && Flag::UPTODATE.0 > REFERENCES) };
-        let word = self.0 & (Flag::POISONED.0 | Flag::UPTODATE.0 | REFERENCES);
-        word.wrapping_sub(Flag::UPTODATE.0 + 1) < REFERENCES
-    }
-
-    /// The names of the flags that are set, in the order of the table above.
-    pub fn flag_names(self) -> Vec<&'static str> {
-        Flag::NAMES.iter().filter(|(flag, _)| self.has(*flag)).map(|(_, name)| *name).collect()
-    }
-}
 
 /// What came of asking for a reference.
 #[must_use]
@@ -212,15 +134,13 @@ impl State {
         let flags = flags.iter().fold(Flag::LOCKED.0, |all, flag| all | flag.0);
         // Relaxed: the frame came out of its node's free list, whose lock orders us after its last
         // owner. A RMW, because a reader that is late may still set REFERENCED or WAITERS on it.
-        let claim = || {
-            self.update(Relaxed, |word| {
-                rule(word & REFERENCES == 0, "a free frame has no references");
-                let kept = word & Flag::WAITERS.0 | word & !(VERSION_ONE - 1);
-                let grown = if broken("claim-keeps-version") { 0 } else { VERSION_ONE };
-                Some(kept.wrapping_add(grown) | flags | 1)
-            })
+        let claimed = |word: u64| {
+            rule(word & REFERENCES == 0, "a free frame has no references");
+            let kept = word & Flag::WAITERS.0 | word & !(VERSION_ONE - 1);
+            let grown = if broken("claim-keeps-version") { 0 } else { VERSION_ONE };
+            Some(kept.wrapping_add(grown) | flags | 1)
         };
-        call(|| claim().is_ok());
+        call(|| self.update(Relaxed, claimed).is_ok());
         // Release (fence): see `is_unchanged`.
         if !broken("claim-without-fence") {
             fence(Release);
@@ -248,17 +168,17 @@ impl State {
     }
 
     /// One more reference to a folio that can be read, and of which `is_it` says that it is the one
-    /// that is meant; the word as it was before. None where that takes longer.
+    /// that is meant; it counts as used. False where that takes longer.
     ///
     /// Unlike [`try_get`](Self::try_get) it never has a reference to another folio than that: the
     /// exchange succeeds only if the version has stood still since before `is_it` looked.
     #[inline]
-    pub fn try_get_readable(&self, is_it: impl Fn() -> bool) -> Option<Snapshot> {
+    pub fn try_get_readable(&self, is_it: impl Fn() -> bool) -> bool {
         let retry = Retry::new();
         loop {
             let before = self.load();
-            if !before.is_readable() || before.0 & REFERENCES == REFERENCES || !is_it() {
-                return None;
+            if !before.is_pinnable() || !is_it() {
+                return false;
             }
             // Acquire (fence): what `is_it` read comes before the exchange, as in `is_unchanged`.
             if !broken("get-without-fence") {
@@ -266,12 +186,13 @@ impl State {
             }
             if broken("get-skips-version") {
                 self.0.fetch_add(1, Acquire);
-                return Some(before);
+                return true;
             }
             // Acquire: as `try_get`.
             let order = if broken("get-readable-relaxed") { Relaxed } else { Acquire };
-            match self.0.compare_exchange_weak(before.0, before.0 + 1, order, Relaxed) {
-                Ok(_) => return Some(before),
+            let held = (before.0 + 1) | Flag::REFERENCED.0;
+            match self.0.compare_exchange_weak(before.0, held, order, Relaxed) {
+                Ok(_) => return true,
                 Err(_) => retry.again(),
             }
         }
@@ -295,10 +216,12 @@ impl State {
     pub fn put_many(&self, count: u32) -> Put {
         // Release: the holder's reads come before the freezer's writes, or the next owner's.
         let order = if broken("put-relaxed") { Relaxed } else { Release };
+        let count = u64::from(count);
         call(|| {
-            let before = self.0.fetch_sub(u64::from(count), order);
-            rule(before & REFERENCES >= u64::from(count), "a reference was put twice");
-            if before & REFERENCES == u64::from(count) {
+            let before = self.0.fetch_sub(count, order);
+            rule(before & REFERENCES >= count, "a reference was put twice");
+            if before & REFERENCES == count {
+                cold_path();
                 // Acquire (fence): the last one sees what all the others did, before the frame is
                 // freed.
                 if !broken("last-put-without-fence") {

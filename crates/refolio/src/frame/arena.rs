@@ -3,9 +3,9 @@
 #![allow(unsafe_code)] // The room of frame bytes: mapped memory and shared bytes, see `super`.
 
 use super::reserve::{Backing, HugeBacking, HugePages, NumaBacking, Run};
-#[cfg(not(all(target_arch = "x86_64", not(miri))))]
+#[cfg(not(all(target_arch = "x86_64", not(any(miri, refolio_tsan)))))]
 use super::words;
-#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[cfg(all(target_arch = "x86_64", not(any(miri, refolio_tsan))))]
 use super::x86_64;
 use crate::units::{MAX_ORDER, PAGE_SIZE, folio_bytes};
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
@@ -26,7 +26,7 @@ pub(super) struct Arena {
     mapped: usize,
     base: *mut u8,
     len: usize,
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    #[cfg(all(target_arch = "x86_64", not(any(miri, refolio_tsan))))]
     pub(super) avx512: bool,
 }
 
@@ -52,7 +52,7 @@ impl Arena {
             mapped,
             base: map.wrapping_add(skip),
             len,
-            #[cfg(all(target_arch = "x86_64", not(miri)))]
+            #[cfg(all(target_arch = "x86_64", not(any(miri, refolio_tsan))))]
             avx512: x86_64::has_avx512(),
         })
     }
@@ -121,6 +121,12 @@ impl Arena {
         unsafe { std::slice::from_raw_parts(self.at(at, len), len) }
     }
 
+    /// Where bytes are, whatever they are now.
+    #[inline]
+    pub fn address(&self, at: usize, len: usize) -> *const u8 {
+        self.at(at, len)
+    }
+
     /// Has the kernel write what it reads from a file.
     pub fn pread(
         &self,
@@ -155,28 +161,37 @@ impl Arena {
         unsafe { Ok(madvise(self.at(start, len).cast(), len, Advice::LinuxDontNeed)?) }
     }
 
-    /// # Panics
-    /// If these bytes are not all inside.
-    #[inline(never)]
-    fn check(&self, at: usize, len: usize) {
-        assert!(len <= self.len && at <= self.len - len, "outside of the frames");
+    /// Has a byte brought near.
+    #[inline]
+    pub fn prefetch(&self, at: usize) {
+        // No byte is accessed, so it need not be inside.
+        super::prefetch(self.base.wrapping_add(at));
     }
 
     /// The address of `len` bytes from `at` on.
+    ///
+    /// # Panics
+    /// If these bytes are not all inside.
     #[inline]
     fn at(&self, at: usize, len: usize) -> *mut u8 {
         // Within one page, of which there are whole ones only, it takes but one comparison.
         let in_page = len <= PAGE_SIZE - at % PAGE_SIZE && at < self.len;
-        if !in_page {
-            self.check(at, len);
+        if !in_page && (len > self.len || at > self.len - len) {
+            outside();
         }
         // SAFETY: within the mapping (invariants).
         unsafe { self.base.add(at) }
     }
 }
 
+#[cold]
+#[inline(never)]
+fn outside() -> ! {
+    panic!("outside of the frames")
+}
+
 /// The shared accesses, by instructions that the compiler does not see.
-#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[cfg(all(target_arch = "x86_64", not(any(miri, refolio_tsan))))]
 impl Arena {
     /// Copies bytes out.
     #[inline]
@@ -210,7 +225,7 @@ impl Arena {
 }
 
 /// The shared accesses, word by word.
-#[cfg(not(all(target_arch = "x86_64", not(miri))))]
+#[cfg(not(all(target_arch = "x86_64", not(any(miri, refolio_tsan)))))]
 impl Arena {
     /// Copies bytes out.
     #[inline]

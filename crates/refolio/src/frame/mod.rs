@@ -24,9 +24,9 @@ mod reserve;
 mod room;
 #[cfg(test)]
 mod tests;
-#[cfg(any(test, refolio_model, not(target_arch = "x86_64"), miri))]
+#[cfg(any(test, refolio_model, not(target_arch = "x86_64"), miri, refolio_tsan))]
 mod words;
-#[cfg(all(target_arch = "x86_64", not(refolio_model), not(miri)))]
+#[cfg(all(target_arch = "x86_64", not(refolio_model), not(any(miri, refolio_tsan))))]
 mod x86_64;
 
 pub use fill::FillBuf;
@@ -83,6 +83,12 @@ impl Frames {
         self.arena.load(byte(frame) + offset, into);
     }
 
+    /// Has the byte at `offset` of `frame` brought to the processor's caches.
+    #[inline]
+    pub fn prefetch(&self, frame: FrameNo, offset: usize) {
+        self.arena.prefetch(byte(frame) + offset);
+    }
+
     /// Writes bytes from `offset` of `frame` on. The caller is the only writer.
     #[inline]
     pub fn write(&self, frame: FrameNo, offset: usize, from: &[u8]) {
@@ -111,6 +117,13 @@ impl Frames {
     pub unsafe fn bytes(&self, frame: FrameNo, len: usize) -> &[u8] {
         // SAFETY: the caller's promise.
         unsafe { self.arena.bytes(byte(frame), len) }
+    }
+
+    /// Where the bytes of a page are, whatever they are now: within the reservation, which lives as
+    /// long as the cache.
+    #[inline]
+    pub fn address(&self, frame: FrameNo) -> *const u8 {
+        self.arena.address(byte(frame), PAGE_SIZE)
     }
 
     /// The bytes of a folio that nobody has been shown yet, of which the caller is the only writer.
@@ -146,6 +159,13 @@ impl Frames {
     ) -> io::Result<usize> {
         self.arena.pread(fd, at, len, offset)
     }
+}
+
+/// Has what is at an address brought to the processor's caches, where that can be said.
+#[inline]
+pub(crate) fn prefetch<T>(_at: *const T) {
+    #[cfg(all(target_arch = "x86_64", not(refolio_model), not(miri)))]
+    x86_64::prefetch(_at.cast());
 }
 
 /// Where a frame starts, counted from the start of the reservation.

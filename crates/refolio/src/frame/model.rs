@@ -75,6 +75,8 @@ impl Arena {
         words::load(&self.words, at, into);
     }
 
+    pub fn prefetch(&self, _at: usize) {}
+
     pub fn store(&self, at: usize, from: &[u8]) {
         self.change(at, from.len());
         words::store(&self.words, at, from);
@@ -108,6 +110,12 @@ impl Arena {
         let mut copy = vec![0; len];
         self.load(at, &mut copy);
         copy.leak()
+    }
+
+    /// Of a copy: see [`bytes`](Self::bytes).
+    pub fn address(&self, at: usize, len: usize) -> *const u8 {
+        // SAFETY: none is needed.
+        unsafe { self.bytes(at, len) }.as_ptr()
     }
 
     pub fn pread(

@@ -165,7 +165,7 @@ mod plain {
     /// Frames as this processor copies them best, and as every one can.
     fn with_and_without_wide_registers(frames: u32) -> [Frames; 2] {
         let plain = [(); 2].map(|()| Frames::new(&[node(frames)]).unwrap().0);
-        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        #[cfg(all(target_arch = "x86_64", not(any(miri, refolio_tsan))))]
         let plain = plain.map({
             let mut wide = true;
             move |mut frames| {

@@ -1,7 +1,7 @@
 //! Copies between the program's own bytes and frames as words of 64 bits: relaxed atomic loads
 //! and stores of whole, aligned words and nothing else, since the memory model forbids accesses
-//! of different sizes to race. This is what runs on processors other than x86-64 and under the
-//! model checker.
+//! of different sizes to race. This is what runs on processors other than x86-64, under the model
+//! checker, and (`--cfg refolio_tsan`) under ThreadSanitizer, which sees no inline assembly.
 //!
 //! A part of a word is written by loading the word and storing it back changed. That is no race
 //! with other writers, of which there is never more than one (rule 3), and to a reader the rest

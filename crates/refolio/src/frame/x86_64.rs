@@ -57,6 +57,13 @@ pub(super) unsafe fn copy(from: *const u8, to: *mut u8, len: usize, avx512: bool
     unsafe {
         if len > 64 {
             if avx512 { copy_lines(from, to, len) } else { copy_string(from, to, len) }
+        } else if len == 64 && avx512 {
+            asm!(
+                "vmovdqu64 zmm16, [{from}]",
+                "vmovdqu64 [{to}], zmm16",
+                from = in(reg) from, to = in(reg) to,
+                out("xmm16") _, options(nostack, preserves_flags),
+            );
         } else if len >= 32 {
             asm!(
                 concat!(movups!(), " {a}, [{from}]"),
@@ -142,6 +149,15 @@ unsafe fn copy_string(from: *const u8, to: *mut u8, len: usize) {
     unsafe {
         asm!("rep movsb", inout("rcx") len => _, inout("rsi") from => _, inout("rdi") to => _,
             options(nostack, preserves_flags));
+    }
+}
+
+/// Has the line of an address brought to the processor's caches; any address may be given.
+#[inline(always)]
+pub(super) fn prefetch(at: *const u8) {
+    // SAFETY: a hint to the processor, which reads nothing that the program sees, and never faults.
+    unsafe {
+        asm!("prefetcht0 [{at}]", at = in(reg) at, options(readonly, nostack, preserves_flags));
     }
 }
 

@@ -1,8 +1,7 @@
 //! What threads do in the larger scenes: with views, with anonymous memory, with private data, with
 //! many pages at once.
 
-use super::world::{World, full, value_of};
-use crate::core::FolioRef;
+use super::world::{World, full, page_of, value_of};
 use crate::error::Error;
 use crate::migrate::Place;
 use crate::passes::{self, Migrate, Mode};
@@ -62,11 +61,11 @@ impl World {
     /// Uses page `at` through its entry, with a reference; its value.
     pub fn touch(&self, at: u64, allowed: &[u8]) -> u8 {
         let (pin, mapped) = fault::entry(&self.core, self.other(), Vpn(at), false).unwrap();
-        let value = value_of(pin.page_bytes(mapped.page, PAGE_SIZE), allowed);
+        let value = value_of(page_of(&pin, mapped.page), allowed);
         let now = self.other().load(Vpn(at));
         let is_mapped = matches!(now, Entry::Present(m) if m.folio == pin.frame);
         reached(if is_mapped { "touched" } else { "touched, and taken away" });
-        assert_eq!(value_of(pin.page_bytes(mapped.page, PAGE_SIZE), allowed), value, "changed");
+        assert_eq!(value_of(page_of(&pin, mapped.page), allowed), value, "changed");
         value
     }
 
@@ -141,10 +140,10 @@ impl World {
     }
 
     /// Page `index`, with a reference, that stays what it is while something else is done.
-    pub fn while_pinned(&self, index: u64, allowed: &[u8], act: impl FnOnce(&FolioRef<'_>)) {
+    pub fn while_pinned(&self, index: u64, allowed: &[u8], act: impl FnOnce()) {
         let Some(pin) = self.page(index) else { return };
         self.check_pinned(&pin, index, allowed);
-        act(&pin);
+        act();
         self.check_pinned(&pin, index, allowed);
     }
 }

@@ -1,6 +1,6 @@
-//! fault × fault: whoever makes an empty entry present looks under the table's lock whether it still is
-//! empty; and two views map a page one after the other, under its lock, so that no entry is lost from
-//! its count.
+//! fault × fault: whoever makes an empty entry present looks under the table's lock whether it
+//! still is empty; and two views map a page one after the other, under its lock, so that no entry
+//! is lost from its count.
 
 use super::search::Model;
 use super::world::{World, first, full, meet};

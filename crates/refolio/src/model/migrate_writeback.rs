@@ -21,7 +21,7 @@ pub const MODEL: Model = Model {
         ("failed-writeback-cleans", "clean in the cache"),
         ("dirty-left-behind", "clean in the cache"),
         ("mark-left-behind", "flags of frame"),
-        ("counter-left-behind", "discounted twice"),
+        ("counter-left-behind", "pages, dirty, anonymous"),
         ("dirty-without-mark", "flags of frame"),
     ],
     scenes: &[failing, meeting],

@@ -61,6 +61,8 @@ mod scene_anonymous;
 mod scene_append;
 mod scene_batch_lock_waiter;
 mod scene_copy_on_write;
+#[cfg(refolio_explore)]
+mod scene_crowd;
 mod scene_forms;
 mod scene_hint_ahead;
 mod scene_large_folio;
@@ -124,6 +126,8 @@ pub const ALL: &[&Model] = &[
     &scene_append::MODEL,
     &scene_batch_lock_waiter::MODEL,
     &scene_copy_on_write::MODEL,
+    #[cfg(refolio_explore)]
+    &scene_crowd::MODEL,
     &scene_forms::MODEL,
     &scene_hint_ahead::MODEL,
     &scene_large_folio::MODEL,

@@ -24,11 +24,7 @@ pub const MODEL: Model = Model {
         "read again",
         "not read",
     ],
-    protections: &[
-        ("migrate-skips-unmap", "a strange page"),
-        ("claim-without-fence", "a torn page"),
-        ("claim-keeps-version", "a torn page"),
-    ],
+    protections: &[("claim-without-fence", "a torn page"), ("claim-keeps-version", "a torn page")],
     scenes: &[moved_and_written, moved_and_discarded, discarded_and_read],
 };
 

@@ -32,7 +32,7 @@ fn pinned() {
     meet(
         &world,
         |world| world.migrate_all([0, 1], 1, Mode::Light),
-        |world| world.while_pinned(0, &[first(0)], |_| world.write(1, 2)),
+        |world| world.while_pinned(0, &[first(0)], || world.write(1, 2)),
     );
     world.check_at_rest(&[full(first(0)), full(2)]);
 }

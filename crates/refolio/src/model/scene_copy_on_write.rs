@@ -1,5 +1,6 @@
-//! A private view writes to a page that it shares with its file, while the page moves, and while the
-//! file is written: the view gets a copy of its own, and the file does not get what was written to it.
+//! A private view writes to a page that it shares with its file, while the page moves, and while
+//! the file is written: the view gets a copy of its own, and the file does not get what was written
+//! to it.
 
 use super::acts::meet_all;
 use super::search::Model;

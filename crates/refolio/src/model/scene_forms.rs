@@ -9,7 +9,10 @@ pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(2),
     outcomes: &["moved", "again: references", "again: locked", "again: isolated", "gone", "slept"],
-    protections: &[("freeze-without-count", "put twice"), ("truncate-skips-lock", "XX")],
+    protections: &[
+        ("freeze-without-count", "put twice"),
+        ("truncate-skips-lock", "discounted twice"),
+    ],
     scenes: &[
         pinned::<0>,
         pinned::<1>,
@@ -37,9 +40,8 @@ fn misses() {
 fn pinned<const FORM: usize>() {
     let world = World::new(2, 1);
     world.load(0);
-    meet(&world, migrate::<FORM>, |world| {
-        world.check_pinned(&world.page(0).unwrap(), 0, &[first(0)]);
-    });
+    let pin = |world: &World| _ = world.check_pinned(&world.page(0).unwrap(), 0, &[first(0)]);
+    meet(&world, pin, migrate::<FORM>);
     world.check_at_rest(&[full(first(0))]);
 }
 

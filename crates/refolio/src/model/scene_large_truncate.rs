@@ -1,5 +1,5 @@
-//! The end of the file comes to lie within a folio of two pages: the folio stays, its second page is
-//! nobody's, and no entry names it any more.
+//! The end of the file comes to lie within a folio of two pages: the folio stays, its second page
+//! is nobody's, and no entry names it any more.
 
 use super::search::Model;
 use super::world::{World, first, full, meet};

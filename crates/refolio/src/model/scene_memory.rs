@@ -1,5 +1,5 @@
-//! Anonymous memory, which only entries know: it moves, is written, and is given back, and the entry
-//! decides who has it.
+//! Anonymous memory, which only entries know: it moves, is written, and is given back, and the
+//! entry decides who has it.
 
 use super::search::Model;
 use super::world::{World, meet};
@@ -19,10 +19,11 @@ pub const MODEL: Model = Model {
         "touched",
     ],
     protections: &[
+        ("migrate-skips-unmap", "flags of frame"),
         ("anonymous-skips-look", "an entry is filled that was empty"),
         ("zap-passes-migration", "an entry of a view that has ended"),
         ("zap-skips-lock", "only its migrator may change"),
-        ("restored-clean", "written"),
+        ("restored-clean", "an entry forgot it"),
         ("claim-keeps-version", "a torn page"),
         ("claim-without-fence", "a torn page"),
     ],
@@ -52,7 +53,10 @@ fn written() {
     world.view_write(0, 1);
     meet(&world, |world| _ = world.migrate_view(0, 1), |world| world.view_write(1, 2));
     assert_eq!([world.view_value(0), world.view_value(1)], [Some(1), Some(2)]);
-    assert!([0, 1].map(|at| world.mapped(at)).iter().all(|m| m.unwrap().dirty), "written");
+    assert!(
+        [0, 1].map(|at| world.mapped(at)).iter().all(|m| m.unwrap().dirty),
+        "an entry forgot it"
+    );
     world.check_at_rest(&[]);
 }
 

@@ -1,5 +1,5 @@
-//! migrate × migrate × write: one of the movers has the page isolated, and the write goes to where the
-//! page is.
+//! migrate × migrate × write: one of the movers has the page isolated, and the write goes to where
+//! the page is.
 
 use super::acts::meet_all;
 use super::search::Model;

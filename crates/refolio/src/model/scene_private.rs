@@ -1,5 +1,5 @@
-//! Private data: the embedder's word holds a reference, which every expectation counts; it moves with
-//! the page, and goes with it.
+//! Private data: the embedder's word holds a reference, which every expectation counts; it moves
+//! with the page, and goes with it.
 
 use super::search::Model;
 use super::world::{World, first, full, meet, value_of};

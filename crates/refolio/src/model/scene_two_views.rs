@@ -1,5 +1,5 @@
-//! migrate × two table users × fault: one view has the page mapped and uses it, the other one faults it
-//! in; the move takes it from both, and gives it back to both.
+//! migrate × two table users × fault: one view has the page mapped and uses it, the other one
+//! faults it in; the move takes it from both, and gives it back to both.
 
 use super::acts::meet_all;
 use super::search::Model;

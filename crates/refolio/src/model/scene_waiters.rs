@@ -1,5 +1,5 @@
-//! Whoever waits is woken when what it waits for is gone, and by nothing less: when the folio is put, is
-//! unlocked, is written, is freed; or when the page has left it, whoever holds it still.
+//! Whoever waits is woken when what it waits for is gone, and by nothing less: when the folio is
+//! put, is unlocked, is written, is freed; or when the page has left it, whoever holds it still.
 
 use super::search::Model;
 use super::world::{World, first, full, meet, value_of};
@@ -51,7 +51,7 @@ fn for_a_mover() {
 fn for_a_pin() {
     let world = World::new(1, 1);
     world.load(0);
-    meet(&world, |world| world.write(0, 2), |world| world.while_pinned(0, &[first(0), 2], |_| ()));
+    meet(&world, |world| world.write(0, 2), |world| world.while_pinned(0, &[first(0), 2], || ()));
     world.check_at_rest(&[full(2)]);
 }
 

@@ -51,6 +51,11 @@ pub fn with_form(form: Form, scene: impl FnOnce()) {
     FORM.set(before);
 }
 
+/// The bytes of one page of a pinned folio.
+pub fn page_of<'a>(pin: &'a FolioRef<'_>, page: u32) -> &'a [u8] {
+    &pin.bytes()[page as usize * PAGE_SIZE..][..PAGE_SIZE]
+}
+
 /// Two threads, each with the world.
 pub fn meet(world: &Arc<World>, one: impl FnOnce(&World) + 'static, other: impl FnOnce(&World)) {
     let thread = world.spawn(one);
@@ -135,7 +140,7 @@ impl World {
         match self.mapping.lookup(&core.folios, PageIndex(index)) {
             Lookup::Folio(frame, _) => {
                 reached(if core.nodes[0].has(frame) { "found here" } else { "found there" });
-                return Some(FolioRef { core, frame });
+                return Some(FolioRef { core, frame, folio: core.folio(frame) });
             }
             Lookup::Stale(frame) => {
                 core.put(frame);
@@ -258,9 +263,9 @@ impl World {
     /// While a reference is held, the folio is its page, and its bytes stand still.
     pub fn check_pinned(&self, pin: &FolioRef<'_>, index: u64, allowed: &[u8]) -> u8 {
         let page = index as u32 & (pin.folio().pages() - 1);
-        let before = value_of(pin.page_bytes(page, PAGE_SIZE), allowed);
+        let before = value_of(page_of(pin, page), allowed);
         assert_eq!(self.frame(index), Some(pin.frame), "a page moved while it was pinned");
-        let after = value_of(pin.page_bytes(page, PAGE_SIZE), allowed);
+        let after = value_of(page_of(pin, page), allowed);
         assert_eq!(after, before, "bytes changed under a pin");
         before
     }

@@ -1,5 +1,5 @@
-//! writeback × writeback: a page is on its way to the store once at a time, also when it does not get
-//! there.
+//! writeback × writeback: a page is on its way to the store once at a time, also when it does not
+//! get there.
 
 use super::search::Model;
 use super::world::{World, full, meet};

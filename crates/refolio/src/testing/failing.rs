@@ -34,8 +34,8 @@ pub struct FailingStore<S> {
 #[derive(Default)]
 struct Plan {
     counts: [u64; Call::ALL.len()],
+    failures: [u64; Call::ALL.len()],
     rules: Vec<Rule>,
-    at_most: [Option<usize>; Call::ALL.len()],
 }
 
 struct Rule {
@@ -43,7 +43,13 @@ struct Rule {
     /// How many calls are still to come before it strikes; None: it has struck.
     countdown: Option<u64>,
     for_ever: bool,
-    errno: i32,
+    effect: Effect,
+}
+
+#[derive(Clone, Copy)]
+enum Effect {
+    Fail { errno: i32 },
+    Shorten { at_most: usize },
 }
 
 impl<S: Store> FailingStore<S> {
@@ -60,34 +66,34 @@ impl<S: Store> FailingStore<S> {
     /// From now on the `nth` of these calls, counted together from 1, fails with the number `errno`
     /// of an operating system's error. It does not reach the store inside.
     pub fn fail_nth(&self, calls: &[Call], nth: u64, errno: i32) {
-        self.add(calls, nth, false, errno);
+        self.add(calls, nth, false, Effect::Fail { errno });
     }
 
     /// As [`fail_nth`](Self::fail_nth), and so do all of these calls that follow.
     pub fn fail_from(&self, calls: &[Call], nth: u64, errno: i32) {
-        self.add(calls, nth, true, errno);
-    }
-
-    fn add(&self, calls: &[Call], nth: u64, for_ever: bool, errno: i32) {
-        assert!(nth > 0, "calls are counted from 1");
-        let rule = Rule { calls: calls.to_vec(), countdown: Some(nth - 1), for_ever, errno };
-        self.plan.lock().rules.push(rule);
+        self.add(calls, nth, true, Effect::Fail { errno });
     }
 
     /// From now on reads, or writes, or both, move at most so many bytes. (The other calls move
     /// none.) A store whose reads move 0 claims to end there.
     pub fn shorten(&self, calls: &[Call], at_most: usize) {
-        let mut plan = self.plan.lock();
-        for call in calls {
-            plan.at_most[*call as usize] = Some(at_most);
-        }
+        self.add(calls, 1, true, Effect::Shorten { at_most });
+    }
+
+    /// As [`shorten`](Self::shorten), but only the `nth` of these calls, counted together from 1.
+    pub fn shorten_nth(&self, calls: &[Call], nth: u64, at_most: usize) {
+        self.add(calls, nth, false, Effect::Shorten { at_most });
+    }
+
+    fn add(&self, calls: &[Call], nth: u64, for_ever: bool, effect: Effect) {
+        assert!(nth > 0, "calls are counted from 1");
+        let rule = Rule { calls: calls.to_vec(), countdown: Some(nth - 1), for_ever, effect };
+        self.plan.lock().rules.push(rule);
     }
 
     /// From now on nothing fails and nothing is shortened.
     pub fn heal(&self) {
-        let mut plan = self.plan.lock();
-        plan.rules.clear();
-        plan.at_most = Default::default();
+        self.plan.lock().rules.clear();
     }
 
     /// How many calls of a kind there have been, failed ones included.
@@ -95,25 +101,32 @@ impl<S: Store> FailingStore<S> {
         self.plan.lock().counts[call as usize]
     }
 
+    /// How many calls of a kind this store has failed. (Failures of the store inside are its own.)
+    pub fn failures(&self, call: Call) -> u64 {
+        self.plan.lock().failures[call as usize]
+    }
+
     /// Counts the call and says what befalls it: an error, or how many bytes it may move.
     fn enter(&self, call: Call) -> io::Result<usize> {
         let mut plan = self.plan.lock();
         plan.counts[call as usize] += 1;
-        let mut failed = None;
+        let (mut failed, mut most) = (None, usize::MAX);
         // Every rule counts, also where an earlier one has struck.
         for rule in plan.rules.iter_mut().filter(|rule| rule.calls.contains(&call)) {
+            let strikes = rule.countdown == Some(0);
             rule.countdown = match rule.countdown {
-                Some(0) => {
-                    failed = failed.or(Some(rule.errno));
-                    rule.for_ever.then_some(0)
-                }
+                Some(0) => rule.for_ever.then_some(0),
                 countdown => countdown.map(|calls| calls - 1),
             };
+            match rule.effect {
+                _ if !strikes => {}
+                Effect::Fail { errno } => failed = failed.or(Some(errno)),
+                Effect::Shorten { at_most } => most = most.min(at_most),
+            }
         }
-        match failed {
-            Some(errno) => Err(io::Error::from_raw_os_error(errno)),
-            None => Ok(plan.at_most[call as usize].unwrap_or(usize::MAX)),
-        }
+        let Some(errno) = failed else { return Ok(most) };
+        plan.failures[call as usize] += 1;
+        Err(io::Error::from_raw_os_error(errno))
     }
 }
 
@@ -183,6 +196,7 @@ mod tests {
         store.heal();
         assert!(store.sync().is_ok());
         assert_eq!((store.calls(Call::Sync), store.calls(Call::Len)), (7, 1));
+        assert_eq!((store.failures(Call::Sync), store.failures(Call::Len)), (4, 0));
     }
 
     #[test]
@@ -195,5 +209,9 @@ mod tests {
         assert_eq!(store.inner().bytes(), b"");
         assert_eq!(store.write(0, &bufs).unwrap(), 5);
         assert_eq!(store.inner().bytes(), b"abcde");
+        store.heal();
+        store.shorten_nth(&[Call::Write], 2, 1);
+        let moved = [(); 3].map(|()| store.write(0, &bufs).unwrap());
+        assert_eq!(moved, [8, 1, 8]);
     }
 }

@@ -1,9 +1,7 @@
 //! Random operations on a cache, each one compared with what plain vectors of bytes say.
 //!
-//! A round is a cache of two or three nodes, so small that reclaim and migration always run, with a
-//! few files and views; hundreds of operations are done to them by one thread. After each, its
-//! answer and all pinned pages must be what they should be; at the end of the round the books must
-//! balance, the stores must hold what the files do, and all frames must be free.
+//! Rounds ([`round`]) of hundreds of operations each, by one thread: at the end of each the books
+//! must balance, the stores must hold what the files do, and all frames must be free.
 //!
 //! ```text
 //! cargo test -p refolio --test oracle                                  some seconds
@@ -12,13 +10,7 @@
 //! ```
 //! A round that fails is cut down to the shortest one that still does, which is printed.
 
-mod guard;
-mod moves;
-mod ops;
-mod play;
 mod shrink;
-mod stage;
-mod views;
 
 #[path = "../support/bytes.rs"]
 mod bytes;
@@ -26,8 +18,12 @@ mod bytes;
 mod done;
 #[path = "../support/rest.rs"]
 mod rest;
+#[path = "../support/round/mod.rs"]
+mod round;
 #[path = "../support/seed.rs"]
 mod seed;
+
+use std::path::Path;
 
 use seed::Plan;
 use shrink::play_or_shrink;
@@ -36,10 +32,28 @@ use shrink::play_or_shrink;
 fn one_thread() {
     Plan::from_env(100_000).play("one_thread", |seed| {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let setup = ops::setup(&mut rng);
-        let ops: Vec<_> = (0..rng.usize(100..1500)).map(|_| ops::op(&mut rng)).collect();
+        let mut bytes = vec![0; rng.usize(500..12_000)];
+        rng.fill(&mut bytes);
+        let (setup, ops) = round::of_cache(&bytes);
         play_or_shrink(&setup, &ops);
         ops.len() as u64
     });
     done::check("one_thread");
+}
+
+/// What the fuzzer starts from (see `fuzz/`), by target.
+#[test]
+fn the_corpora_of_the_fuzzer() {
+    type Read = fn(&[u8]) -> (round::Setup, Vec<round::Op>);
+    let targets: [(&str, Read); 2] = [("cache", round::of_cache), ("tables", round::of_views)];
+    for (target, read) in targets {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target);
+        let mut played = 0;
+        for seed in std::fs::read_dir(corpus).unwrap() {
+            let (setup, ops) = read(&std::fs::read(seed.unwrap().path()).unwrap());
+            play_or_shrink(&setup.quiet(), &ops);
+            played += ops.len();
+        }
+        assert!(played > 50, "{target}: {played} operations in all");
+    }
 }

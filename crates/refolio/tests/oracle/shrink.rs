@@ -3,8 +3,7 @@
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Mutex;
 
-use super::ops::{Op, Setup};
-use super::play::play;
+use crate::round::{Op, Setup, play};
 
 /// Plays a round. If it fails, leaves operations out as long as it still does, and says what is
 /// left; then it fails.

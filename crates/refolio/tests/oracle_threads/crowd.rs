@@ -12,6 +12,7 @@ use super::ends::{self, Mover, Tail};
 use super::generations::Generations;
 use super::jitter::Jitter;
 use super::worker::{self, Worker};
+use crate::crew::crew;
 use crate::record::{BLOCK, decode, encode};
 use crate::{done, rest, seed};
 
@@ -48,7 +49,7 @@ pub fn play(seed: u64, ops: u64) -> u64 {
     let mut rng = Rng::with_seed(seed);
     let crowd = Crowd::new(&mut rng, ops);
     let movers = rng.usize(1..=2);
-    std::thread::scope(|threads| {
+    crew(|threads| {
         let crowd = &crowd;
         for n in 0..crowd.workers {
             let mut worker = Worker::new(crowd, n, rng.fork());
@@ -61,7 +62,7 @@ pub fn play(seed: u64, ops: u64) -> u64 {
         let mut tail = Tail::new(crowd, rng.fork());
         threads.spawn(move || crowd.work(|| tail.step()));
     });
-    seed::about_to("the end of a round".into());
+    seed::about_to(|| "the end of a round".into());
     crowd.finish();
     ops
 }

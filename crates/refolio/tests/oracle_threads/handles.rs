@@ -7,6 +7,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use refolio::{Cache, Migrate, NodeId, NodeOptions, PAGE_SIZE, PageIndex, Sharing};
 
+use crate::crew::crew;
 use crate::record::{BLOCK, decode, encode};
 use crate::{rest, seed};
 
@@ -24,7 +25,7 @@ pub fn play(seed: u64, opens: u64) -> u64 {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("file");
     std::fs::write(&path, []).unwrap();
-    std::thread::scope(|threads| {
+    crew(|threads| {
         let (cache, path) = (&cache, path.as_path());
         for n in 0..THREADS {
             let rng = rng.fork();

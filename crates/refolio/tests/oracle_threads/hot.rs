@@ -14,6 +14,7 @@ use refolio::{
     PageIndex, Sharing, View, Vpn,
 };
 
+use crate::crew::crew;
 use crate::{rest, seed};
 
 /// Pages of each file; readers keep coming back to the first of them.
@@ -130,7 +131,7 @@ pub fn play(seed: u64, reads: u64) -> u64 {
     let order = *rng.choice([0, 0, 1].iter()).unwrap();
     let hot = [Hot::new(&cache, 1, order, false), Hot::new(&cache, 2, order, true)];
     let over = AtomicBool::new(false);
-    std::thread::scope(|threads| {
+    crew(|threads| {
         let (hot, over) = (&hot, &over);
         for work in [write, churn, cut] {
             let mut rng = rng.fork();

@@ -23,6 +23,8 @@ mod worker;
 
 #[path = "../support/bytes.rs"]
 mod bytes;
+#[path = "../support/crew.rs"]
+mod crew;
 #[path = "../support/done.rs"]
 mod done;
 #[path = "../support/record.rs"]

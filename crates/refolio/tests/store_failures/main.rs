@@ -1,291 +1,139 @@
-//! What a failing store must not do, with an oracle that knows every byte.
+//! A store that fails, at every moment at which it can.
 //!
-//! [`script`] is a fixed list of operations of which each is done whole or not at all. It is played
-//! once to count the calls that it makes of its store, and then once for every n: the n-th call
-//! fails, or all from the n-th on until the store heals in the midst of it, or the n-th transfer is
-//! short. The other tests take one claim each, and check it to the page. (`failing_store` plays
-//! larger operations, and has several handles and threads.)
+//! One script (reads, writes, extensions, reclaim under pressure, moves, holes, truncation, syncs)
+//! is played once without failures, which counts the calls it makes of its store. Then it is played
+//! again for every n: the n-th call fails, or all from the n-th on until the store heals, or the
+//! n-th transfer is short. Each time:
+//!
+//! - what an operation answers is true: a read gives bytes that the file can have, and one that
+//!   failed has left the file as its documentation says ([`play`], [`holds`]);
+//! - what `sync` acknowledged is in the store then, and stays there;
+//! - an operation fails only when the store has failed under it, and works when it is done again;
+//! - every failure of a write is told once by `sync`, and no failure is told twice;
+//! - nothing leaks: no frame, no reference, no mark.
+//!
+//! [`claims`] takes one claim at a time, and checks it to the page; [`waiters`] has those who wait
+//! for a store; [`limit`] has a real file, and several handles.
 
-#[path = "../support/bytes.rs"]
-mod bytes;
+mod claims;
+mod holds;
+mod limit;
 mod play;
 #[path = "../support/rest.rs"]
 mod rest;
 mod script;
-mod watched;
+mod waiters;
 
+use refolio::PAGE_SIZE;
 use refolio::testing::Call;
-use refolio::{Error, File, PAGE_SIZE, PageIndex, Sharing};
 
-use play::{Play, initial};
-use watched::Short;
+use play::{Finished, Play};
 
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
-const PAGE: u64 = PAGE_SIZE as u64;
-
-/// The calls that fail together in a run: each kind, and all.
-fn kinds() -> Vec<Vec<Call>> {
-    let kinds = Call::ALL.into_iter().filter(|call| *call != Call::Len);
-    kinds.clone().map(|call| vec![call]).chain([kinds.collect()]).collect()
-}
 
 /// How many of these calls the script makes when nothing fails.
 fn calls(order: u32, kinds: &[Call]) -> u64 {
     let mut play = Play::new(order);
-    let opened: u64 = kinds.iter().map(|call| play.store.calls(*call)).sum();
+    let count = |play: &Play| kinds.iter().map(|call| play.store.calls(*call)).sum::<u64>();
+    let opened = count(&play);
     play.script();
-    let count: u64 = kinds.iter().map(|call| play.store.calls(*call)).sum();
-    assert_eq!(play.finish(), (0, 0));
-    assert!(count > opened, "the script makes none of {kinds:?}");
-    count - opened
+    let count = count(&play) - opened;
+    assert_eq!(play.finish(), Finished::WELL);
+    assert!(count > 0, "the script makes none of {kinds:?}");
+    count
 }
 
-/// Plays the script for every n; `fail` pulls the strings.
-fn sweep(order: u32, errnos: &[i32], fail: impl Fn(&mut Play, &[Call], u64, i32)) {
-    for kinds in kinds() {
+/// Plays the script for every n, with the calls that fail together: each kind, and all. `fail`
+/// pulls the strings, and says afterwards whether it went as it must.
+fn sweep(order: u32, fail: impl Fn(&mut Play, &[Call], u64), judge: impl Fn(&[Call], Finished)) {
+    let kinds = Call::ALL.into_iter().filter(|call| *call != Call::Len);
+    for kinds in kinds.clone().map(|call| vec![call]).chain([kinds.collect()]) {
         let count = calls(order, &kinds);
-        for (nth, errno) in (1..=count).flat_map(|nth| errnos.iter().map(move |e| (nth, *e))) {
+        for nth in 1..=count {
             let mut play = Play::new(order);
-            play.name = format!("order {order}, {kinds:?} number {nth} of {count}, errno {errno}");
-            fail(&mut play, &kinds, nth, errno);
+            play.name = format!("order {order}, {kinds:?} number {nth} of {count}");
+            fail(&mut play, &kinds, nth);
             play.script();
             let name = play.name.clone();
-            assert!(play.finish().1 > 0, "{name}: it never failed");
+            let finished = play.finish();
+            assert!(finished.failures > 0, "{name}: it never failed");
+            assert!(finished.failed > 0, "{name}: nobody was told");
+            judge(&kinds, finished);
         }
         println!("order {order}: {kinds:?} failed at each of {count} calls");
     }
 }
 
-/// Every operation that failed is done again at once, and works.
-fn once(play: &mut Play, kinds: &[Call], nth: u64, errno: i32) {
-    play.again = true;
-    play.store.inner.fail_nth(kinds, nth, errno);
+/// Either, in turn: what the store says makes no difference to what is done about it.
+fn errno(nth: u64) -> i32 {
+    if nth.is_multiple_of(2) { EIO } else { ENOSPC }
 }
 
 #[test]
-fn nothing_acknowledged_is_lost_when_one_call_fails() {
-    sweep(0, &[EIO, ENOSPC], once);
+fn what_failed_once_works_when_it_is_done_again() {
+    for order in [0, 2] {
+        let fail = |play: &mut Play, kinds: &[Call], nth| {
+            play.again = true;
+            play.store.fail_nth(kinds, nth, errno(nth));
+        };
+        sweep(order, fail, |_, _| {});
+    }
 }
 
 #[test]
-fn nothing_acknowledged_is_lost_when_one_call_fails_under_large_folios() {
-    sweep(2, &[EIO], once);
-}
-
-#[test]
-fn nothing_acknowledged_is_lost_when_the_store_fails_for_a_while() {
-    for patience in [1, 5] {
-        sweep(0, &[ENOSPC], |play, kinds, nth, errno| {
-            play.heal_after = patience;
-            play.store.inner.fail_from(kinds, nth, errno);
+fn a_call_that_failed_once_is_told_once() {
+    for order in [0, 2] {
+        let fail = |play: &mut Play, kinds: &[Call], nth| {
+            play.store.fail_nth(kinds, nth, errno(nth));
+        };
+        sweep(order, fail, |kinds, finished| match kinds {
+            [Call::Write | Call::Sync] => assert_eq!(finished.failed_syncs, 1, "{kinds:?}"),
+            [_] => assert_eq!((finished.failed, finished.failed_syncs), (1, 0), "{kinds:?}"),
+            _ => {}
         });
     }
 }
 
 #[test]
+fn nothing_acknowledged_is_lost_when_the_store_fails_for_a_while() {
+    for (order, patience) in [(0, 1), (0, 5), (0, u32::MAX), (2, u32::MAX)] {
+        let fail = |play: &mut Play, kinds: &[Call], nth| {
+            play.heal_after = patience;
+            play.store.fail_from(kinds, nth, errno(nth));
+        };
+        sweep(order, fail, |_, _| {});
+    }
+}
+
+#[test]
 fn a_short_transfer_at_any_moment_changes_nothing() {
+    const TRANSFERS: [Call; 2] = [Call::Read, Call::Write];
     for order in [0, 2] {
-        let count = calls(order, &[Call::Read, Call::Write]);
+        let count = calls(order, &TRANSFERS);
         for nth in 1..=count {
-            for at_most in [1, PAGE_SIZE - 1, PAGE_SIZE, PAGE_SIZE + 1] {
+            let at_most = [1, PAGE_SIZE - 1, PAGE_SIZE, PAGE_SIZE + 1][nth as usize % 4];
+            for at_most in [at_most, PAGE_SIZE - 1] {
                 let mut play = Play::new(order);
                 play.name = format!("order {order}, transfer {nth}: at most {at_most} bytes");
-                play.store.shorten(Short { nth, at_most });
+                play.store.shorten_nth(&TRANSFERS, nth, at_most);
                 play.script();
                 let name = play.name.clone();
-                assert_eq!(play.finish(), (0, 0), "{name}");
+                assert_eq!(play.finish(), Finished::WELL, "{name}");
             }
         }
-        println!("order {order}: each of {count} transfers was short, four ways");
+        println!("order {order}: each of {count} transfers was short");
     }
 }
-
-/// What the store has said.
-fn os_error(error: &Error) -> Option<i32> {
-    match error {
-        Error::Io { source, .. } => source.raw_os_error(),
-        _ => None,
-    }
-}
-
-fn dirty(play: &Play) -> u64 {
-    play.cache.nodes().iter().map(|node| node.nr_dirty).sum()
-}
-
-/// The pages that a run of writes goes to, each for itself.
-const RUNS: u64 = 12;
 
 #[test]
-fn a_page_whose_write_failed_stays_dirty_and_readable_and_is_written_later() {
-    for (nth, errno) in (1..=RUNS).flat_map(|nth| [(nth, EIO), (nth, ENOSPC)]) {
+fn transfers_that_are_all_short_change_nothing() {
+    for at_most in [1, 511, PAGE_SIZE - 1, PAGE_SIZE, PAGE_SIZE + 1, 3 * PAGE_SIZE] {
         let mut play = Play::new(0);
-        play.name = format!("write {nth}");
-        for run in 0..RUNS {
-            play.write(2 * run as usize * PAGE_SIZE + 9, 50);
-        }
-        assert_eq!(dirty(&play), RUNS);
-        play.store.inner.fail_nth(&[Call::Write], nth, errno);
-        let told = play.file.sync().unwrap_err();
-        assert_eq!(os_error(&told), Some(errno), "{}: {told}", play.name);
-        // Its page only: the others were tried all the same.
-        assert_eq!(dirty(&play), 1, "{}", play.name);
-        let stored = play.store.bytes();
-        let differ = stored.chunks(PAGE_SIZE).zip(play.bytes.chunks(PAGE_SIZE));
-        let differ: Vec<_> = differ.enumerate().filter(|(_, (a, b))| a != b).collect();
-        assert_eq!(differ.len(), 1);
-        assert_eq!(differ[0].0 as u64, 2 * (nth - 1), "{}", play.name);
-        // It is neither evicted nor lost by a move.
-        let moved = play.file.migrate(0..64, refolio::NodeId(1), &refolio::Migrate::new()).unwrap();
-        assert_eq!((moved.left().count(), dirty(&play)), (0, 1));
-        play.read(0, 2 * RUNS as usize * PAGE_SIZE);
-        play.store.told();
-        play.sync();
-        assert_eq!((play.failed, dirty(&play)), (0, 0), "{}", play.name);
-        play.finish();
+        play.name = format!("{at_most} bytes at a time");
+        play.store.shorten(&[Call::Read, Call::Write], at_most);
+        play.script();
+        let name = play.name.clone();
+        assert_eq!(play.finish(), Finished::WELL, "{name}");
     }
-}
-
-/// Gets at a page that is not cached, and says what is in it.
-type Touch = fn(&File, u64) -> refolio::Result<Vec<u8>>;
-
-fn page(file: &File, index: u64) -> refolio::Result<Vec<u8>> {
-    file.page(PageIndex(index)).map(|page| page.to_vec())
-}
-
-/// All ways to a page.
-const WAYS: [(&str, Touch); 6] = [
-    ("a pin", page),
-    ("a read", |file, index| {
-        let mut bytes = vec![0; PAGE_SIZE];
-        file.read_at(&mut bytes, index * PAGE).map(|_| bytes)
-    }),
-    ("a guard", |file, index| {
-        let mut bytes = vec![0; PAGE_SIZE];
-        file.page_mut(PageIndex(index)).map(|page| page.read(0, &mut bytes))?;
-        Ok(bytes)
-    }),
-    ("a load", |file, index| file.load(index..index + 1).and_then(|_| page(file, index))),
-    ("a view", |file, index| {
-        let mut bytes = vec![0; PAGE_SIZE];
-        file.view(index..index + 1, Sharing::Shared)?.read(&mut bytes, 0).map(|()| bytes)
-    }),
-    // The byte that is there already.
-    ("a write of a part", |file, index| {
-        let at = index as usize * PAGE_SIZE + 7;
-        file.write_at(&[initial()[at]], at as u64).and_then(|()| page(file, index))
-    }),
-];
-
-#[test]
-fn a_read_that_failed_leaves_nothing_half_filled() {
-    for (order, (name, touch)) in [0, 2].into_iter().flat_map(|order| WAYS.map(|way| (order, way)))
-    {
-        for nth in 1..=3 {
-            let mut play = Play::new(order);
-            play.name = format!("order {order}, {name}, read {nth}");
-            for index in [0, 5, 33, 139] {
-                half_filled(&play, touch, index, nth);
-            }
-            play.store.inner.heal();
-            play.read(0, play.bytes.len());
-            play.finish();
-        }
-    }
-}
-
-/// The `nth` read for a page fails, after the others brought a part of it.
-fn half_filled(play: &Play, touch: Touch, index: u64, nth: u64) {
-    play.store.inner.shorten(&[Call::Read], 1000);
-    play.store.inner.fail_nth(&[Call::Read], nth, EIO);
-    let free = || play.cache.nodes()[0].nr_free_pages;
-    let before = (play.file.cached_pages(), free());
-    let error = touch(&play.file, index).unwrap_err();
-    assert!(matches!(error, Error::Io { doing: "reading", .. }), "{}: {error}", play.name);
-    assert_eq!(os_error(&error), Some(EIO));
-    let after = (play.file.cached_pages(), free());
-    assert_eq!(after, before, "{}: cached pages, free frames", play.name);
-    // All of it this time.
-    let seen = touch(&play.file, index).unwrap();
-    let expected = &initial()[index as usize * PAGE_SIZE..][..PAGE_SIZE];
-    bytes::same(&seen, expected, &play.name);
-}
-
-/// Cuts a file, lengthens it, or makes a hole: its name, the call that is refused, the change, and
-/// what it does to the bytes.
-type Change = (&'static str, Call, fn(&File) -> refolio::Result<()>, fn(&mut Play));
-
-const CHANGES: [Change; 5] = [
-    ("cut all", Call::SetLen, |file| file.set_len(0), |play| play.resized(0)),
-    (
-        "cut",
-        Call::SetLen,
-        |file| file.set_len(40 * PAGE + 9),
-        |play| play.resized(40 * PAGE_SIZE + 9),
-    ),
-    (
-        "lengthen",
-        Call::SetLen,
-        |file| file.set_len(300 * PAGE),
-        |play| play.resized(300 * PAGE_SIZE),
-    ),
-    (
-        "a hole",
-        Call::Punch,
-        |file| file.punch_hole(4 * PAGE, 60 * PAGE),
-        |play| play.punched(4 * PAGE_SIZE, 60 * PAGE_SIZE),
-    ),
-    (
-        "a hole up to the end",
-        Call::Punch,
-        |file| file.punch_hole(100 * PAGE, u64::MAX),
-        |play| play.punched(100 * PAGE_SIZE, usize::MAX),
-    ),
-];
-
-/// (Where a hole ends within a page or a folio, that part may be zeros although it was refused. So
-/// it is with a hole up to the end of the file, where the last folio is large.)
-#[test]
-fn a_set_len_or_hole_that_was_refused_leaves_the_file_as_it_was() {
-    for ((name, call, change, effect), errno) in
-        CHANGES.into_iter().flat_map(|change| [EIO, ENOSPC].map(|errno| (change, errno)))
-    {
-        refused_and_done(0, name, call, change, effect, errno);
-        if name != "a hole up to the end" {
-            refused_and_done(2, name, call, change, effect, errno);
-        }
-    }
-}
-
-fn refused_and_done(
-    order: u32,
-    name: &str,
-    call: Call,
-    change: fn(&File) -> refolio::Result<()>,
-    effect: fn(&mut Play),
-    errno: i32,
-) {
-    let mut play = Play::new(order);
-    play.name = format!("order {order}, {name}");
-    // Clean pages and dirty ones, ones that are not cached, and the last one.
-    play.read(0, 20 * PAGE_SIZE);
-    for page in [3, 5, 41, 50, 140] {
-        play.write(page * PAGE_SIZE + 60, 40);
-    }
-    let before = (dirty(&play), play.file.cached_pages(), play.file.len());
-    play.store.inner.fail_from(&[call], 1, errno);
-    for _ in 0..2 {
-        let error = change(&play.file).unwrap_err();
-        assert_eq!(os_error(&error), Some(errno), "{}: {error}", play.name);
-        let after = (dirty(&play), play.file.cached_pages(), play.file.len());
-        assert_eq!(after, before, "{}: dirty pages, cached ones, length", play.name);
-    }
-    play.read(0, play.bytes.len());
-    play.store.inner.heal();
-    play.sync();
-    // And it works, now.
-    change(&play.file).unwrap();
-    effect(&mut play);
-    play.read(0, play.bytes.len() + 10);
-    play.finish();
 }

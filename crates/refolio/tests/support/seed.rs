@@ -79,8 +79,8 @@ pub fn step() {
 }
 
 /// The step that is about to be made, for the report of a hang.
-pub fn about_to(what: String) {
-    *LATEST.lock().unwrap() = what;
+pub fn about_to(what: impl FnOnce() -> String) {
+    *LATEST.lock().unwrap() = what();
     step();
 }
 

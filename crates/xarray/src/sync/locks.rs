@@ -1,9 +1,9 @@
 //! The standard library's locks, or loom's, without poisoning.
 
+#[cfg(not(refolio_loom))]
+use super::native as imp;
 #[cfg(refolio_loom)]
 use loom as imp;
-#[cfg(not(refolio_loom))]
-use std as imp;
 
 #[cfg(refolio_loom)]
 pub use super::rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};

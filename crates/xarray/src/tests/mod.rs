@@ -1,6 +1,5 @@
 //! Tests of the whole array; those of interleavings are in `model`.
 
-pub(crate) mod check;
 #[cfg(not(refolio_model))]
 mod oracle;
 #[cfg(not(refolio_model))]

@@ -1,6 +1,6 @@
 //! Loads on real threads, while everything around them comes and goes.
 
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::sync::plain::{AtomicBool, AtomicU64};
@@ -58,12 +58,18 @@ fn change(locked: &mut Locked<'_>, dice: &mut Dice, turn: u64) {
     }
 }
 
+/// Waits for each thread: the end of a scope, too, would do, but not for ThreadSanitizer, which
+/// sees only what is not hidden in the standard library.
+fn join(threads: Vec<ScopedJoinHandle<'_, ()>>) {
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
 #[test]
 fn a_load_finds_only_what_its_index_has() {
     let (array, end) = (XArray::new(), Instant::now() + TIME);
     let (done, hits) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {
-        for seed in 0..READERS {
+        let readers = (0..READERS).map(|seed| {
             let (array, done, hits) = (&array, &done, &hits);
             scope.spawn(move || {
                 let mut dice = Dice(seed + 1);
@@ -76,8 +82,9 @@ fn a_load_finds_only_what_its_index_has() {
                     }
                     array.peek(index);
                 }
-            });
-        }
+            })
+        });
+        let readers: Vec<_> = readers.collect();
         let mut dice = Dice(77);
         for turn in 0.. {
             if turn % 64 == 0 && Instant::now() > end {
@@ -86,6 +93,7 @@ fn a_load_finds_only_what_its_index_has() {
             change(&mut array.lock(), &mut dice, turn);
         }
         done.store(true, Relaxed);
+        join(readers);
     });
     array.lock().check();
     assert!(hits.into_inner() > 1000, "loads found entries");
@@ -100,7 +108,7 @@ fn a_load_finds_what_is_there_and_nothing_older() {
     let (done, newest) = (AtomicBool::new(false), AtomicU64::new(0));
     array.lock().store(HOME, MAX_ORDER, Entry::item(0)).unwrap();
     thread::scope(|scope| {
-        for seed in 0..READERS {
+        let readers = (0..READERS).map(|seed| {
             let (array, done, newest) = (&array, &done, &newest);
             scope.spawn(move || {
                 let mut dice = Dice(seed + 1);
@@ -117,8 +125,9 @@ fn a_load_finds_what_is_there_and_nothing_older() {
                     assert!(found.payload() >= *seen, "older than what was found before");
                     *seen = found.payload();
                 }
-            });
-        }
+            })
+        });
+        let readers: Vec<_> = readers.collect();
         let mut dice = Dice(77);
         for turn in 1.. {
             if turn % 64 == 0 && Instant::now() > end {
@@ -146,6 +155,7 @@ fn a_load_finds_what_is_there_and_nothing_older() {
             newest.store(turn, Release);
         }
         done.store(true, Relaxed);
+        join(readers);
     });
     array.lock().check();
 }

@@ -21,7 +21,7 @@ pub fn run(args: &Check, scenes: &[Named]) -> Result<Exit, Failure> {
     let forms = forms(args.form);
     let jobs = jobs(scenes, &forms);
     let mut plan = plan(args);
-    let with_neighbours = args.scene.is_none() && args.walk.is_none();
+    let with_neighbours = args.scene.is_none() && args.walk.is_none() && args.threads.is_none();
     if with_neighbours && args.budget > 0 {
         plan.budget = plan.budget * 3 / 4;
     }
@@ -30,6 +30,7 @@ pub fn run(args: &Check, scenes: &[Named]) -> Result<Exit, Failure> {
     println!("Executions searched, seconds; ok: all interleavings, ok<=2: all with at most two");
     println!("preemptions, open: no violation in what there was time for.\n");
     table(&judged, &forms);
+    never(&judged);
     let broken: Vec<_> = judged.iter().filter(|one| one.verdict.violation.is_some()).collect();
     for one in &broken {
         output::counterexample(args, one)?;
@@ -51,7 +52,8 @@ pub fn run(args: &Check, scenes: &[Named]) -> Result<Exit, Failure> {
 /// A scene in which no page moves is the same in all forms.
 fn jobs(scenes: &[Named], forms: &[(Form, FormName)]) -> Vec<Job> {
     let mut jobs = Vec::new();
-    for scene in scenes {
+    // (Scenes that are about the forms themselves choose their own.)
+    for scene in scenes.iter().filter(|scene| scene.model.name() != "scene_forms") {
         for (form, _) in forms.iter().take(if scene.moves() { 4 } else { 1 }) {
             jobs.push(Job { scene: scene.clone(), form: *form, broken: None });
         }
@@ -89,6 +91,31 @@ fn table(judged: &[Judged], forms: &[(Form, FormName)]) {
             format!("{:>CELL$}", one.map_or("-".into(), cell))
         });
         println!("{:LABEL$}{}\n", "any", cells.collect::<String>());
+    }
+}
+
+/// What was to come about somewhere in the search of a meeting, and did not: where all of it was
+/// searched, that says that the meeting is not what it is taken for.
+fn never(judged: &[Judged]) {
+    let whole = |one: &&Judged| one.job.form == Form::default();
+    let mut models: Vec<_> = judged.iter().map(|one| one.job.scene.model).collect();
+    models.dedup_by_key(|model| model.name());
+    for model in models {
+        let of =
+            judged.iter().filter(whole).filter(|one| one.job.scene.model.name() == model.name());
+        let of: Vec<_> = of.collect();
+        if of.len() < model.scenes.len() || of.iter().any(|one| one.reach != Reach::All) {
+            continue;
+        }
+        let missing: Vec<_> = model
+            .outcomes
+            .iter()
+            .filter(|outcome| !of.iter().any(|one| one.verdict.reached.contains_key(*outcome)))
+            .copied()
+            .collect();
+        if !missing.is_empty() {
+            println!("{}: never came to: {}\n", model.name(), missing.join(", "));
+        }
     }
 }
 

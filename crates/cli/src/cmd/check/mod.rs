@@ -65,7 +65,8 @@ fn plan(args: &Check) -> Plan {
         0 => Duration::from_secs(365 * 24 * 3600),
         seconds => Duration::from_secs(seconds),
     };
-    Plan { budget, preemptions: args.preemptions, side_by_side: cores, stop: &STOP }
+    let (preemptions, walk) = (args.preemptions, args.walk);
+    Plan { budget, preemptions, walk, side_by_side: cores, stop: &STOP }
 }
 
 /// Searches with progress on standard error.

@@ -28,7 +28,7 @@ pub struct Lab {
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 
-    /// How often, each time with the next seed: a number, or until-failure [default: 1; soak: for ever]
+    /// How often, each time with the next seed: a number, or until-failure [soak: for ever]
     #[arg(long, value_name = "N", value_parser = Repeat::parse)]
     pub repeat: Option<Repeat>,
 
@@ -145,7 +145,7 @@ pub enum LabVerb {
     /// Build a small kernel from a source tree, with patches, for `refolio lab --kernel`.
     ///
     /// The tree is not modified. The first build takes long; a second one into the same --out, with
-    /// another patch, compiles only what that changes. See `lab/build-kernel.sh`, which does the work.
+    /// another patch, compiles only what that changes. `lab/build-kernel.sh` does the work.
     Build(Build),
 }
 

@@ -1,0 +1,7 @@
+//! Views of all kinds, against plain vectors of bytes.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let (setup, ops) = refolio_fuzz::round::of_views(bytes);
+    refolio_fuzz::round::play(&setup, &ops);
+});
