@@ -39,6 +39,7 @@ const LENGTHS: &[&str] = &["refused", "resurrected page", "zeroed page"];
 /// All of them. `docs/broken-variants-conformance.md` says what was seen.
 pub const TABLE: &[Row] = &[
     ("copy-after-switch", "migrate_read", BYTES),
+    ("counter-left-behind", "migrate_writeback", &["miscounted"]),
     ("dirty-left-behind", "migrate_writeback", &["miscounted"]),
     ("dirty-without-mark", "write_writeback", &["not reached"]),
     ("entries-left-behind", "migrate_fault", &["hung"]),
