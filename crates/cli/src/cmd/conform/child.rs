@@ -74,7 +74,7 @@ pub fn run(
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child =
         command.spawn().map_err(|error| Failure::broken("starting a case's process", error))?;
-    let limit = settings.profile.length() + settings.profile.hope() + PATIENCE + GRACE;
+    let limit = settings.profile.length() + settings.profile.hope() * 4 + PATIENCE + GRACE;
     let (status, hung) = wait(&mut child, limit)?;
     let read = |from: Option<&mut dyn Read>| {
         let mut text = String::new();

@@ -84,6 +84,11 @@ impl Ground {
     /// Makes one more of the kind; `number` tells its file from others.
     pub fn beside(machine: &Machine, kind: Kind, seed: u64, number: u64) -> Result<Self, Stop> {
         let pages = if kind.is_huge() { (HUGE / PAGE_SIZE) as u64 } else { PAGES };
+        if kind.is_huge() && machine.may_disrupt().is_ok() {
+            // A huge page needs a free one to move to, on every node; what cannot be compacted now
+            // shows as pages that do not move.
+            let _ = fs::write("/proc/sys/vm/compact_memory", "1");
+        }
         let ledger = Ledger::with_pages(0, seed, PARTS, pages);
         let (map, twin, file, _settings, _swap_file) = (None, None, None, Vec::new(), None);
         let mut ground = Self { kind, number, ledger, map, twin, file, _settings, _swap_file };

@@ -255,8 +255,12 @@ fn cell_run(
     let play = set(machine, (kind, trigger, column), settings).map_err(|stop| vec![stop])?;
     let play = Arc::new(play);
     let before = proof::vmstat();
-    // Where the kernel sees no reason to move these pages now, it sees none soon.
-    let hope = if trigger.is_told() { settings.hope } else { settings.length * 6 };
+    let hope = match trigger {
+        // Where the kernel sees no reason to move these pages now, it sees none soon.
+        other if !other.is_told() => settings.length * 6,
+        slow if slow.takes_all() => settings.hope * 4,
+        _ => settings.hope,
+    };
     let stops = play.play(&cast, &column.reach(kind), &Settings { hope, ..settings.clone() });
     let none = Counters::default();
     let count = |play: &Play| play.tally.counts(&none, &none);

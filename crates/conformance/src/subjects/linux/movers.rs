@@ -68,6 +68,11 @@ impl Trigger {
         matches!(self, Self::MovePages | Self::MigratePages | Self::Mbind | Self::Cpuset)
     }
 
+    /// Whether it moves all memory of the process, text and libraries, too: a turn takes seconds.
+    pub fn takes_all(self) -> bool {
+        matches!(self, Self::MigratePages | Self::Cpuset)
+    }
+
     /// What it means that no page has moved: who was told to has failed to; who decides for itself
     /// had no reason.
     pub fn unmoved(self, mut stops: Vec<Stop>) -> Vec<Stop> {
