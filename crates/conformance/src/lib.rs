@@ -48,7 +48,7 @@ use std::time::{Duration, Instant};
 use cases::{evict, migrate, truncate, write};
 
 pub use content::{Content, LINE, LINES, Stamp};
-pub use expected::{BadLine, Gaps};
+pub use expected::{BadLine, Gaps, matches};
 pub use ledger::PAGES;
 pub use stage::Stage;
 pub use subject::{

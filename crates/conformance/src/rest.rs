@@ -178,7 +178,16 @@ fn open(play: &Play, counters: &Counters) -> Option<String> {
     ];
     let wrong = checks.into_iter().find(|(_, counted, there)| counted != there);
     let wrong = wrong.map(|(what, counted, there)| format!("{counted} {what}, not {there}"));
-    wrong.or_else(|| counters.nodes.iter().find_map(unbalanced))
+    wrong
+        .or_else(|| counters.nodes.iter().find_map(restless))
+        .or_else(|| counters.nodes.iter().find_map(unbalanced))
+}
+
+/// What a node has that the others make up for: a count that did not move with its page.
+fn restless(node: &NodeCounters) -> Option<String> {
+    let NodeCounters { nr_dirty, nr_writeback, nr_isolated, .. } = *node;
+    let wrong = nr_dirty + nr_writeback + nr_isolated > 0;
+    wrong.then(|| "dirty, written back or isolated pages on a node".into())
 }
 
 /// What is wrong with a node's accounts.

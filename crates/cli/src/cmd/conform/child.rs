@@ -94,6 +94,9 @@ pub fn run(
         _ => None,
     });
     let judged = verdict.unwrap_or_else(|| {
+        if signal::stopped() && hung.is_none() {
+            return skipped(case, seed, "an end of its own: it was stopped as it began");
+        }
         let (wrong, detail) = hung.map_or_else(|| died(status), |stacks| ("hung", stacks));
         without_a_word(case, seed, wrong, detail, start.elapsed())
     });

@@ -1,11 +1,16 @@
 //! What the kernel says while cases run: root may listen.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
 /// The kernel's log, from now on.
 #[derive(Debug)]
-pub struct KernelLog(Option<File>);
+pub struct KernelLog {
+    file: Option<File>,
+    /// Counters that are wrong stay so: each is told of once.
+    drifts: HashSet<String>,
+}
 
 /// What in a line means that the kernel is broken.
 const BROKEN: &[&str] = &[
@@ -37,12 +42,15 @@ impl KernelLog {
         use std::os::unix::fs::OpenOptionsExt;
         let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
         let opened = options.read(true).custom_flags(flags).open("/dev/kmsg");
-        Self(opened.ok().filter(|mut file| file.seek(SeekFrom::End(0)).is_ok()))
+        let file = opened.ok().filter(|mut file| file.seek(SeekFrom::End(0)).is_ok());
+        Self { file, drifts: HashSet::new() }
     }
 
     /// The warnings since the last call, and worse.
     pub fn warnings(&mut self) -> Vec<String> {
-        let Some(file) = &mut self.0 else { return Vec::new() };
+        let Some(file) = &mut self.file else { return Vec::new() };
+        // Has the kernel add up its counters: it says which are below nothing.
+        let _ = std::fs::read("/proc/sys/vm/stat_refresh");
         let (mut lines, mut record) = (Vec::new(), [0; 8192]);
         // Each read is one record; a record that was overwritten is an error, and the next goes on.
         let mut overwritten = 0;
@@ -54,8 +62,21 @@ impl KernelLog {
                 Err(_) => break,
             }
         }
+        let drifts = &mut self.drifts;
+        lines.retain(|line| !line.starts_with(DRIFT) || drifts.insert(line.clone()));
         lines
     }
+}
+
+/// How the kernel tells of a counter below nothing.
+const DRIFT: &str = "vmstat_refresh:";
+
+/// What a line says is wrong, if it does.
+pub fn wrong(line: &str) -> Option<&'static str> {
+    if line.starts_with(DRIFT) {
+        return Some("miscounted");
+    }
+    is_broken(line).then_some("kernel log")
 }
 
 /// The text of a record, if it is a warning: `priority,number,microseconds,flags;text`.
@@ -68,7 +89,7 @@ fn warning(record: &str) -> Option<String> {
 }
 
 /// Whether the line says that the kernel is broken.
-pub fn is_broken(line: &str) -> bool {
+fn is_broken(line: &str) -> bool {
     BROKEN.iter().any(|word| line.contains(word))
 }
 
@@ -81,6 +102,7 @@ mod tests {
         assert_eq!(warning("4,12,99,-;a warning\n SUBSYSTEM=x\n").as_deref(), Some("a warning"));
         assert_eq!(warning("6,12,99,-;mounted\n"), None);
         assert_eq!(warning("nonsense"), None);
+        assert_eq!(wrong("vmstat_refresh: nr_isolated_anon -511"), Some("miscounted"));
         assert!(is_broken("BUG: Bad page state in process refolio"));
         assert!(!is_broken("EXT4-fs (vda): mounted filesystem"));
     }

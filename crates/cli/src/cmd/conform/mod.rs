@@ -12,8 +12,8 @@ pub mod told;
 use std::io::Write;
 use std::time::Instant;
 
-use refolio_conformance::Subject;
 use refolio_conformance::event::{Answer, Event, Judged, Wronged};
+use refolio_conformance::{Gaps, Subject};
 
 use crate::args::{Conform, Repeat, SubjectName};
 use crate::exit::{Exit, Failure};
@@ -147,16 +147,16 @@ impl Teller {
     /// A case has ended: what was said meanwhile, and the verdict, which the kernel may spoil.
     fn judge(&mut self, mut judged: Judged, notes: Vec<String>) {
         let warnings = self.log.warnings();
-        let broken = warnings.iter().find(|line| kernel_log::is_broken(line)).cloned();
+        let told = |line: &String| kernel_log::wrong(line).map(|wrong| (wrong, line.clone()));
+        let wrongs: Vec<_> = warnings.iter().filter_map(told).collect();
         let said =
             notes.into_iter().chain(warnings.into_iter().map(|line| format!("kernel: {line}")));
         for text in said {
             let note = Event::Note { case: Some(judged.case.clone()), at_ms: self.ms(), text };
             self.say(note);
         }
-        if let Some(detail) = broken {
-            judged.failures.push(Wronged { wrong: "kernel log".into(), detail });
-            judged.verdict = Answer::Fail;
+        for (wrong, detail) in wrongs {
+            spoil(&mut judged, wrong, detail);
         }
         judged.at_ms = self.ms();
         if !self.stream && !judged.verdict.is_fine() {
@@ -165,6 +165,20 @@ impl Teller {
             signal::tell(&format!("{}: {} {detail}", judged.case, judged.verdict.name()));
         }
         self.say(Event::Verdict(judged));
+    }
+}
+
+/// The kernel itself says that something is wrong: a failure, unless it is a known one.
+fn spoil(judged: &mut Judged, wrong: &str, detail: String) {
+    let gaps = Gaps::of("linux").unwrap_or_default();
+    let known = gaps.reason(&judged.case, wrong).map(String::from);
+    judged.failures.push(Wronged { wrong: wrong.into(), detail });
+    match known {
+        Some(reason) if judged.verdict.is_fine() => {
+            judged.verdict = Answer::ExpectedFailure;
+            judged.reason = Some(reason);
+        }
+        _ => judged.verdict = Answer::Fail,
     }
 }
 

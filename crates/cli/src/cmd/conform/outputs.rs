@@ -10,13 +10,13 @@ use crate::args::Reports;
 use crate::exit::Failure;
 use crate::signal;
 
-/// A report of a run, as the text of a file.
-type Written = fn(&Run) -> String;
+/// Makes a report.
+type Make = fn(&Run) -> String;
 
 /// The files, and how each is made.
 #[derive(Debug)]
 pub struct Outputs {
-    files: Vec<(PathBuf, File, Written)>,
+    files: Vec<(PathBuf, File, Make)>,
     ktap: bool,
     stream: bool,
 }
@@ -24,7 +24,7 @@ pub struct Outputs {
 impl Outputs {
     /// Opens them; `stream`: the terminal has seen everything.
     pub fn open(args: &Reports, stream: bool) -> Result<Self, Failure> {
-        let wanted: [(_, _, Written); 3] = [
+        let wanted: [(&str, _, Make); 3] = [
             ("--json", &args.json, json),
             ("--junit", &args.junit, junit::document),
             ("--html", &args.html, html::document),

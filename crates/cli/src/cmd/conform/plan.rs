@@ -2,7 +2,7 @@
 
 use refolio_conformance::event::{CaseStart, Start};
 use refolio_conformance::subjects::linux::{self, LinuxCase, Profile};
-use refolio_conformance::{CASES, Case};
+use refolio_conformance::{CASES, Case, matches};
 
 use crate::args::{Conform, ProfileName, SubjectName};
 use crate::exit::Failure;
@@ -87,24 +87,6 @@ pub fn cases(args: &Conform) -> Result<Vec<Planned>, Failure> {
     Ok(all.into_iter().filter(has).collect())
 }
 
-/// Whether a name is meant: by itself, or by a pattern in which `*` stands for any text.
-fn matches(pattern: &str, name: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = name.strip_prefix(first) else { return false };
-    let mut last = None;
-    for part in parts {
-        let Some(at) = rest.find(part) else { return false };
-        rest = &rest[at + part.len()..];
-        last = Some(part);
-    }
-    match last {
-        // What follows the last star may be found later, too.
-        Some(part) => rest.is_empty() || name.ends_with(part),
-        None => rest.is_empty(),
-    }
-}
-
 /// What a run sets out to do.
 pub fn start(args: &Conform, seed: u64, cases: usize) -> Start {
     let dirs = args.dir.iter().map(|dir| format!("--dir {}", dir.display()));
@@ -164,27 +146,6 @@ impl ProfileName {
             Self::Quick => Profile::Quick,
             Self::Full => Profile::Full,
             Self::Soak => Profile::Soak,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::matches;
-
-    #[test]
-    fn a_star_stands_for_any_text() {
-        for (pattern, name, is) in [
-            ("anon/mbind/writers", "anon/mbind/writers", true),
-            ("anon/mbind", "anon/mbind/writers", false),
-            ("anon/*", "anon/mbind/writers", true),
-            ("*/writers", "anon/mbind/writers", true),
-            ("*/writers", "anon/mbind/loads", false),
-            ("ext4-*/*/truncate", "ext4-dirty/move-pages/truncate", true),
-            ("ext4-*/*/truncate", "ext4-dirty/move-pages/calls", false),
-            ("*s", "stores", true),
-        ] {
-            assert_eq!(matches(pattern, name), is, "{pattern} {name}");
         }
     }
 }

@@ -130,6 +130,10 @@ fn offline(play: &Play, me: &mut Me) -> Result<(), Stop> {
     let size = size.ok_or(Stop::Lacks("memory that can go offline"))?;
     let block = frame * PAGE_SIZE as u64 / size;
     let state = format!("/sys/devices/system/memory/memory{block}/state");
+    // Else the next store copies a page that the child shares, and its frame changes by that.
+    for map in play.ground.map.iter().chain(play.ground.twin.iter().map(|(twin, _)| twin)) {
+        map.advise(0..map.pages(), Advice::DontFork).map_err(refused("MADV_DONTFORK"))?;
+    }
     let went = frames(play, || take_offline(&state))?;
     if went.is_ok() {
         play.tally.add(Fact::Offlined, 1);

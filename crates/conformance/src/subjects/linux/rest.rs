@@ -23,9 +23,7 @@ pub(crate) fn look(play: &Play, before: &Counts) -> Result<(), Stop> {
         group.give(&play.machine.nodes).map_err(refused("cpuset.mems"))?;
     }
     contents(play, "memory")?;
-    if let Some(backing) = &ground.file
-        && ground.kind.has_disk()
-    {
+    if let Some(backing) = ground.file.as_ref().filter(|_| ground.kind.has_disk()) {
         backing.file.sync_all().map_err(refused("the last fsync"))?;
     }
     if ground.kind.is_mapped() && play.machine.nodes.len() >= 2 {

@@ -57,6 +57,8 @@ pub(in super::super) enum Advice {
     Collapse = 25,
     /// Equal pages may be merged.
     Mergeable = libc::MADV_MERGEABLE as isize,
+    /// A child does not get it: its pages are not shared with one.
+    DontFork = libc::MADV_DONTFORK as isize,
     /// It will be needed.
     WillNeed = libc::MADV_WILLNEED as isize,
     /// Its pages are to be moved, and their frames never used again.
@@ -173,7 +175,7 @@ impl Map {
     fn protect(&self, pages: std::ops::Range<u64>, flags: MprotectFlags) -> io::Result<()> {
         let (start, len) = self.range(pages);
         // SAFETY: a range of our mapping; nobody stores to it meanwhile, for the caller is alone.
-        unsafe { rustix::mm::mprotect(start.cast(), len, flags) }.map_err(Into::into)
+        unsafe { rustix::mm::mprotect(start.cast(), len, flags) }.map_err(io::Error::from)
     }
 
     /// Moves the mapping to another address.
@@ -208,14 +210,14 @@ impl Map {
         let _lives = self.reading();
         let (start, len) = self.range(0..self.pages());
         // SAFETY: our mapping, which stays as it is.
-        unsafe { rustix::mm::msync(start.cast(), len, MsyncFlags::SYNC) }.map_err(Into::into)
+        unsafe { rustix::mm::msync(start.cast(), len, MsyncFlags::SYNC) }.map_err(io::Error::from)
     }
 
     /// Keeps all pages in memory.
     pub fn lock(&self) -> io::Result<()> {
         let (start, len) = self.range(0..self.pages());
         // SAFETY: our mapping, whose bytes stay as they are.
-        unsafe { rustix::mm::mlock(start.cast(), len) }.map_err(Into::into)
+        unsafe { rustix::mm::mlock(start.cast(), len) }.map_err(io::Error::from)
     }
 
     fn range(&self, pages: std::ops::Range<u64>) -> (*mut u8, usize) {
