@@ -15,6 +15,10 @@ use crate::table::{Must, Row};
 /// How long one measurement takes.
 const SPAN: Duration = Duration::from_millis(250);
 
+/// What is read goes to whole cache lines, as what is loaded bare does.
+#[repr(align(64))]
+struct Aligned<T>(T);
+
 /// Calls `step` for a while, with random numbers.
 #[inline(always)] // The loop has as few instructions as it can: they cost as much as those of a read.
 fn run(mut step: impl FnMut(u64)) -> Timing {
@@ -151,12 +155,13 @@ fn place(page: u64, at: usize) -> usize {
 /// Optimistic reads: independent, dependent, of whole pages.
 fn reads(plan: Plan, file: &File, bare: Bare<'_>) -> Vec<Row> {
     let bytes = plan.bytes;
-    let (mut line64, mut page4k) = ([0; 64], [0; PAGE_SIZE]);
+    let (mut line64, mut page4k) = (Aligned([0; 64]), Aligned([0; PAGE_SIZE]));
+    let (line64, page4k) = (&mut line64.0, &mut page4k.0);
     let independent = noise::repeat(plan.reps, || {
         vec![
             random(bytes, |page, at| _ = black_box(bare.load_words(place(page, at)))),
             random(bytes, |page, at| _ = black_box(&bare.load(place(page, at)))),
-            random(bytes, |page, at| read(file, &mut line64, page, at)),
+            random(bytes, |page, at| read(file, line64, page, at)),
         ]
     });
     let word = |line: &[u8; 64]| line.first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
@@ -164,21 +169,21 @@ fn reads(plan: Plan, file: &File, bare: Bare<'_>) -> Vec<Row> {
         vec![
             dependent(bytes, |page, at| word(black_box(&bare.load(place(page, at))))),
             dependent(bytes, |page, at| {
-                read(file, &mut line64, page, at);
-                word(&line64)
+                read(file, line64, page, at);
+                word(line64)
             }),
         ]
     });
     let whole = noise::repeat(plan.reps, || {
         vec![
             random(bytes, |page, _| {
-                bare.copy_page(place(page, 0), &mut page4k);
-                black_box(&page4k);
+                bare.copy_page(place(page, 0), page4k);
+                black_box(&*page4k);
             }),
             random(bytes, |page, _| {
-                let done = file.read_at(&mut page4k, page * PAGE_SIZE as u64);
+                let done = file.read_at(page4k, page * PAGE_SIZE as u64);
                 assert!(matches!(done, Ok(PAGE_SIZE)));
-                black_box(&page4k);
+                black_box(&*page4k);
             }),
         ]
     });
@@ -197,12 +202,13 @@ fn reads(plan: Plan, file: &File, bare: Bare<'_>) -> Vec<Row> {
 /// Reads and pins of lines that were told ahead.
 fn told(plan: Plan, file: &File, bare: Bare<'_>) -> Vec<Row> {
     let bytes = plan.bytes;
-    let mut line64 = [0; 64];
+    let mut line64 = Aligned([0; 64]);
+    let line64 = &mut line64.0;
     let ahead = |page, at| file.prefetch(place(page, at) as u64);
     let reps = noise::repeat(plan.reps, || {
         vec![
             random(bytes, |page, at| _ = black_box(bare.load_words(place(page, at)))),
-            told_ahead(bytes, ahead, |page, at| read(file, &mut line64, page, at)),
+            told_ahead(bytes, ahead, |page, at| read(file, line64, page, at)),
             told_ahead(bytes, ahead, |page, at| pinned(file, page, at)),
         ]
     });
