@@ -10,7 +10,7 @@ use super::ground;
 use super::look::{Way, judged};
 use super::machine::{Stop, refused};
 use super::play::{Actor, Me, Play};
-use super::sys::{self, Registered};
+use super::sys::{self, Registered, Where};
 use crate::tally::Fact;
 use crate::verdict::Wrong;
 
@@ -118,24 +118,34 @@ fn direct_out(play: &Play, me: &mut Me) -> Result<(), Stop> {
     Ok(())
 }
 
+/// The node that a page is on, and its frame.
+type Place = (Where, Option<u64>);
+
 /// Whether the kernel takes such pages as buffers. While they are held they stay where they are.
 fn registered(play: &Play, me: &mut Me) -> Result<bool, Stop> {
     let Some(map) = &play.ground.map else { return Ok(false) };
     let start = me.rng.u64(0..play.ground.pages());
     let pages = start..(start + me.rng.u64(1..4)).min(play.ground.pages());
     let addresses: Vec<_> = pages.clone().map(|page| map.address(page)).collect();
-    let places = || -> Result<_, Stop> {
+    let places = || -> Result<Vec<_>, Stop> {
         let nodes = sys::where_are(&addresses).map_err(refused("move_pages"))?;
-        let frame =
-            |address: &usize| play.frames.as_ref().and_then(|frames| frames.frame(*address));
-        Ok((nodes, addresses.iter().map(frame).collect::<Vec<_>>()))
+        let frame = |address: &usize| play.frames.as_ref()?.frame(*address);
+        Ok(nodes.into_iter().zip(addresses.iter().map(frame)).collect())
     };
+    let cuts = play.ground.ledger.cuts();
     let Ok(held) = Registered::new(map, pages.clone()) else { return Ok(false) };
     let before = places()?;
     std::thread::sleep(Duration::from_micros(me.rng.u64(200..5000)));
     let after = places()?;
     drop(held);
-    if before != after {
+    let moved = |((node, frame), (now, frame_now)): (&Place, &Place)| {
+        // While somebody tries to move it, a page that stays is nowhere for a moment.
+        let other = matches!((node, now), (Where::Node(then), Where::Node(now)) if then != now);
+        other || frame.is_some() && frame_now.is_some() && frame != frame_now
+    };
+    // A hole gives the place of a page to another one, whoever holds it.
+    let whole = cuts.is_some() && cuts == play.ground.ledger.cuts();
+    if whole && before.iter().zip(&after).any(moved) {
         let detail = format!("pages {pages:?}, held by an io_uring: {before:?}, then {after:?}");
         return Err(Stop::fails(Wrong::PinMoved, detail));
     }
@@ -149,6 +159,7 @@ fn piped(play: &Play, me: &mut Me, for_long: bool) -> Result<(), Stop> {
     let (mut from, to) = pipe().map_err(refused("a pipe"))?;
     let to = OwnedFd::from(to);
     let page = me.rng.u64(0..play.ground.pages());
+    let cuts = play.ground.ledger.cuts();
     let put = sys::splice_out(&to, map, page);
     if put.map_err(refused("vmsplice"))? != PAGE_SIZE {
         return Ok(());
@@ -160,7 +171,8 @@ fn piped(play: &Play, me: &mut Me, for_long: bool) -> Result<(), Stop> {
     let before: Vec<_> = ledger.parts_of(page).map(|part| ledger.before(part)).collect();
     from.read_exact(&mut bytes).map_err(refused("reading a pipe"))?;
     for (before, bytes) in before.into_iter().zip(bytes.chunks_exact(ledger.part_len())) {
-        if ledger.is_quiet(before) {
+        // A page that was cut off its file stays in the pipe as it was.
+        if ledger.is_quiet(before) && cuts.is_some() && cuts == ledger.cuts() {
             ledger.judge(before, Some(bytes)).map_err(|(wrong, detail)| {
                 Stop::fails(wrong, format!("in a pipe that held it, {detail}"))
             })?;

@@ -112,8 +112,11 @@ impl Column {
         let unsettled = matches!(kind, Kind::Hugetlb | Kind::Ksm);
         match self {
             Self::Writers | Self::All => true,
-            Self::SecondMover | Self::Loads | Self::PinsHeld | Self::PinsPassing => mapped,
-            Self::Stores | Self::Mprotect => stores,
+            Self::SecondMover | Self::Loads | Self::PinsPassing => mapped,
+            // A pin of a private mapping makes a copy of the page, which is the file's no longer.
+            Self::PinsHeld => mapped && kind.state() != Some(State::Private),
+            Self::Stores => stores,
+            Self::Mprotect => stores && kind != Kind::Hugetlb,
             Self::Direct => mapped,
             Self::Calls => file,
             // A file under a private copy, or in huge pages, is not cut here.
@@ -188,7 +191,7 @@ impl Column {
         let apart = |column: &Self| apart.contains(column);
         let played = Self::ALL.into_iter().filter(|column| !apart(column) && column.applies(kind));
         played
-            .filter(|column| *column != Self::Remap || !kind.is_private())
+            .filter(|column| *column != Self::Remap || !kind.goes_with_its_mapping())
             .filter(|column| *column != Self::Madvise || !kind.is_private())
             .filter(|column| *column != Self::Direct)
             .filter_map(|column| column.own(kind))

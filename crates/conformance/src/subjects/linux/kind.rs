@@ -210,6 +210,11 @@ impl Kind {
             || self.state() == Some(State::Cow)
     }
 
+    /// Whether nothing is left of it when it is unmapped.
+    pub fn goes_with_its_mapping(self) -> bool {
+        self.is_private() || self == Self::AnonShared
+    }
+
     /// Whether it is made of huge pages, or large folios.
     pub fn is_huge(self) -> bool {
         matches!(self, Self::Thp | Self::Hugetlb | Self::MemfdHuge)

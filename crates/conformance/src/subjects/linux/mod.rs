@@ -175,7 +175,9 @@ fn exists(kind: Kind, trigger: Trigger, column: Column) -> bool {
         }
         _ => column == Column::Writers,
     };
-    reaches && meets
+    // A pin of a private mapping makes a copy of the page, which is the file's no longer.
+    let copies = trigger == Trigger::LongtermPin && kind.state() == Some(State::Private);
+    reaches && meets && !copies
 }
 
 fn cell(kind: Kind, trigger: Trigger, column: Column) -> LinuxCase {
@@ -232,7 +234,10 @@ fn verdict(stops: Vec<Stop>) -> Verdict {
     for stop in stops {
         match stop {
             Stop::Fails(failure) => failures.push(failure),
-            Stop::Lacks(what) => lacks = Some(what),
+            // The first one is the reason of the others.
+            Stop::Lacks(what) => {
+                lacks.get_or_insert(what);
+            }
         }
     }
     match lacks {

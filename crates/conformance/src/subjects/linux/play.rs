@@ -67,6 +67,8 @@ pub(crate) struct Me {
     /// Which of the writers it is, if it is one.
     pub rank: usize,
     pub writers: usize,
+    /// Whether it rests after each turn.
+    pub calm: bool,
     /// Room for a part of a page.
     pub bytes: Box<[u8]>,
 }
@@ -79,8 +81,12 @@ impl Me {
         start..start + self.rng.u64(1..=(pages - start).min(64))
     }
 
-    /// Lets others go first, now and then.
+    /// Lets others go first, now and then. One reference to one of its pages holds a whole large
+    /// folio: those who never rest would never let it go.
     pub fn pause(&mut self) {
+        if self.calm {
+            return std::thread::sleep(Duration::from_micros(self.rng.u64(100..3000)));
+        }
         match self.rng.u32(0..8) {
             0 => std::thread::sleep(Duration::from_micros(self.rng.u64(1..500))),
             1 | 2 => std::thread::yield_now(),
@@ -124,6 +130,7 @@ impl Play {
                 rng: Rng::with_seed(mix(self.seed ^ mix(number))),
                 rank,
                 writers,
+                calm: self.ground.kind.is_huge(),
                 bytes: vec![0; PAGE_SIZE].into(),
             };
             rank += usize::from(actor.writes);

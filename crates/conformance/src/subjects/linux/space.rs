@@ -60,8 +60,7 @@ fn remap(play: &Play, me: &mut Me) -> Result<(), Stop> {
             _ => Ok(()),
         }
     };
-    // Private memory is gone with its mapping.
-    let gone = if play.ground.kind.is_private() { 0..pages } else { pages..pages };
+    let gone = if play.ground.kind.goes_with_its_mapping() { 0..pages } else { pages..pages };
     play.ground.ledger.cut(gone, replace)?;
     done(play, me, Fact::Remapped)
 }

@@ -86,7 +86,8 @@ fn reaches_the_disk(play: &Play, way: Way) -> Result<(), Stop> {
     let len = play.ground.pages() as usize * PAGE_SIZE;
     let bounce = Map::new(Source::Private, len).map_err(refused("mmap"))?;
     let rng = fastrand::Rng::with_seed(mix(play.seed));
-    let mut me = Me { number: 1, rng, rank: 0, writers: 1, bytes: vec![0; PAGE_SIZE].into() };
+    let bytes = vec![0; PAGE_SIZE].into();
+    let mut me = Me { number: 1, rng, rank: 0, writers: 1, calm: false, bytes };
     for round in 0..ROUNDS {
         // Clean: what comes next makes it dirty.
         backing.file.sync_all().map_err(refused("fsync"))?;
