@@ -14,12 +14,13 @@ static STOP: AtomicBool = AtomicBool::new(false);
 const HEAD: &str = "\
 # Broken variants
 
-Every line below is one line of the engine (or of the array under it) that can be taken away:
-`broken(\"name\")` in the source, which compiles to nothing in a program. A variant is *caught* when a scene
-breaks a rule without it: by both checkers, or, where it takes a store that is seen late, by loom alone
-(`cargo model`). Where nobody notices, the last column says why the line stays. The executions are those of
-`refolio check --break NAME`, which shows the one that gives it away; they are exact, and the same on
-every machine. `cargo run --release -p refolio-check --example variants` writes this page.
+Every row is one line of the engine (or of the array under it) that can be taken away:
+`broken(\"name\")` in the source, which compiles to nothing in a program. A variant is *caught* when
+a scene breaks a rule without it: by both checkers, or, where it takes a store that is seen late, by
+loom alone (`cargo model`). Where nobody notices, its column says why the line stays. The executions
+are those of `refolio check --break NAME`, which shows the one that gives it away; they are exact,
+and the same on every machine. To write this page anew:
+`cargo run --release -p refolio-check --example variants > docs/broken-variants.md`
 ";
 
 fn main() {

@@ -180,7 +180,9 @@ fn what_is_no_kernel_is_refused() {
     let mut image = vec![0_u8; 1 << 16];
     image[0x202..0x206].copy_from_slice(b"HdrS");
     fs::write(at("hollow"), image).unwrap();
-    refused(run(&["lab", "--fs=ext4", "--kernel", &at("hollow")]), &["hollow"]);
+    let ended = run(&["lab", "--fs=ext4", "--kernel", &at("hollow")]).expect(2);
+    let told: Vec<_> = ended.err.lines().filter(|line| !line.starts_with("booting")).collect();
+    assert!(matches!(told[..], [line] if line.contains("hollow")), "{}", ended.err);
     fs::create_dir(at("empty")).unwrap();
     let args = ["lab", "--kernel", &at("hollow"), "--modules", &at("empty")];
     refused(run(&args), &["empty", "no kernel module"]);

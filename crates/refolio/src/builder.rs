@@ -127,8 +127,9 @@ impl CacheBuilder {
         self
     }
 
-    /// Whether pins write down who took them, and when (the default). It costs a pin a few
-    /// nanoseconds; without it, busy pages name no holders.
+    /// Whether pins write down who took them, and when (the default). It costs a pin a nanosecond or
+    /// two where a thread of the cache runs in the background, which tells the time, and some tens
+    /// where none does; without it, busy pages name no holders.
     pub fn name_holders(mut self, name_holders: bool) -> Self {
         self.name_holders = name_holders;
         self

@@ -1,5 +1,5 @@
-//! Bare memory, and what the machine does with it at best: the limits. The one file of this bench
-//! with `unsafe` in it.
+//! Bare memory, and what the machine does with it at best: the limits. With `bare.rs` the files of
+//! this bench with `unsafe` in them.
 #![allow(unsafe_code)] // Mapped memory without any protocol is what is measured here.
 
 use std::ptr;
@@ -43,26 +43,14 @@ impl Arena {
         let _ = unsafe { madvise(base.cast(), len, Advice::LinuxHugepage) };
         for at in (0..len).step_by(8) {
             // SAFETY: within the mapping (invariants), aligned.
-            unsafe { base.add(at).cast::<u64>().write(crate::hit::word(at as u64 / 8)) };
+            unsafe { base.add(at).cast::<u64>().write(crate::resident::word(at as u64 / 8)) };
         }
         arena
     }
 
-    /// 64 bytes, as one would load them if nothing ever moved: by the widest registers.
-    #[inline(always)]
-    pub fn load(&self, at: usize) -> [u8; 64] {
-        debug_assert!(at + 64 <= self.len);
-        // SAFETY: within the mapping, as every caller computes `at` (and a debug build checks).
-        unsafe { self.base.add(at).cast::<[u8; 64]>().read() }
-    }
-
-    /// The same 64 bytes as eight loads of a word, added up.
-    #[inline(always)]
-    pub fn load_words(&self, at: usize) -> u64 {
-        debug_assert!(at + 64 <= self.len && at.is_multiple_of(8));
-        // SAFETY: as in `load`; aligned.
-        let word = |n| unsafe { self.base.add(at).cast::<u64>().add(n).read_volatile() };
-        (0..8).map(word).fold(0, u64::wrapping_add)
+    /// The first byte.
+    pub fn base(&self) -> *mut u8 {
+        self.base
     }
 
     /// Copies `len` bytes that are whole pages.

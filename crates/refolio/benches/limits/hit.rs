@@ -1,109 +1,92 @@
-//! Hits: reads of pages that are resident, at independent random places, against a bare load of
-//! the same 64 bytes.
+//! Hits: reads and pins of pages that are resident, at random places, against a bare load of the
+//! same bytes.
 
 use std::hint::black_box;
-use std::io::{self, IoSlice};
 use std::time::Duration;
 
-use refolio::{Cache, File, FillBuf, NodeOptions, OpenOptions, PAGE_SIZE, PageIndex, Store};
+use refolio::{File, PAGE_SIZE, PageIndex};
 
 use crate::Plan;
-use crate::arena::Arena;
-use crate::noise::{self, Lap, Timing};
+use crate::bare::{Bare, BarePins};
+use crate::noise::{self, Lap, Reps, Timing};
+use crate::resident;
 use crate::table::{Must, Row};
 
 /// How long one measurement takes.
 const SPAN: Duration = Duration::from_millis(250);
 
-/// A store of any size that takes no memory: every word is a number of its own. What is written to
-/// it is lost.
-#[derive(Clone, Copy, Debug)]
-pub struct Words {
-    pub bytes: usize,
-}
+/// What is read goes to whole cache lines, as what is loaded bare does.
+#[repr(align(64))]
+struct Aligned<T>(T);
 
-/// Word `n` of [`Words`].
-#[inline]
-pub fn word(n: u64) -> u64 {
-    n.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1
-}
-
-/// A page of [`Words`].
-pub fn page(index: u64) -> [u8; PAGE_SIZE] {
-    let mut bytes = [0; PAGE_SIZE];
-    for (at, chunk) in bytes.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-        *chunk = word(index * (PAGE_SIZE / 8) as u64 + at as u64).to_le_bytes();
-    }
-    bytes
-}
-
-impl Store for Words {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.bytes as u64)
-    }
-
-    fn read(&self, offset: u64, into: &mut FillBuf<'_>) -> io::Result<usize> {
-        for at in (0..into.len()).step_by(PAGE_SIZE) {
-            into.write(at, &page((offset + at as u64) / PAGE_SIZE as u64));
+/// Calls `step` for a while, with random numbers.
+#[inline(always)] // The loop has as few instructions as it can: they cost as much as those of a read.
+fn run(mut step: impl FnMut(u64)) -> Timing {
+    let mut rng = fastrand::Rng::new();
+    let (mut lap, mut done) = (None, 0);
+    loop {
+        for _ in 0..STEPS {
+            step(rng.u64(..));
         }
-        Ok(into.len())
+        match &lap {
+            // The first ones warm up.
+            None => lap = Some(Lap::start()),
+            Some(lap) if lap.elapsed() < SPAN => done += STEPS,
+            Some(_) => break,
+        }
     }
-
-    fn write(&self, _offset: u64, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        Ok(bufs.iter().map(|buf| buf.len()).sum())
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn set_len(&self, _len: u64) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
+    lap.map(|lap| lap.stop_busy(done + STEPS)).expect("begun above")
 }
 
-/// A cache with two nodes, each of which has room for `bytes`; nothing runs in the background.
-pub fn cache(bytes: usize, name_holders: bool) -> Cache {
-    // Allocation leaves a 256th part free.
-    let node = || NodeOptions::new((bytes + bytes / 64).next_multiple_of(2 << 20) as u64);
-    let builder = Cache::builder().node(node()).node(node());
-    builder.name_holders(name_holders).background(false).build().expect("memory for the nodes")
-}
+/// Between two looks at the clock.
+const STEPS: u64 = 4096;
 
-/// A file of `bytes` that is resident on the first node, its pages in shuffled frames.
-pub fn resident(cache: &Cache, bytes: usize, order: u32) -> File {
-    let options = OpenOptions::new().order(order);
-    let file = cache.open_store(Words { bytes }, &options).expect("a store that does not fail");
-    let mut folios: Vec<u64> = (0..(bytes / PAGE_SIZE) as u64).step_by(1 << order).collect();
-    fastrand::Rng::with_seed(7).shuffle(&mut folios);
-    for index in folios {
-        file.load(index..index + 1).expect("room in the node");
-    }
-    assert_eq!(file.cached_pages(), (bytes / PAGE_SIZE) as u64);
-    file
+/// A random 64 byte line: its page, and its first byte in there.
+#[inline(always)]
+fn line_of(random: u64, pages: u64) -> (u64, usize) {
+    (((random >> 32) * pages) >> 32, random as usize % (PAGE_SIZE / 64) * 64)
 }
 
 /// Runs `operation` for a while, with the page and the byte of a random 64 byte line.
 #[inline(always)]
 pub fn random(bytes: usize, mut operation: impl FnMut(u64, usize)) -> Timing {
     let pages = (bytes / PAGE_SIZE) as u64;
-    let mut rng = fastrand::Rng::new();
-    let (mut lap, mut done) = (None, 0);
-    loop {
-        for _ in 0..4096 {
-            let random = rng.u64(..);
-            let line = random as usize % (PAGE_SIZE / 64);
-            operation(((random >> 32) * pages) >> 32, line * 64);
-        }
-        match &lap {
-            // The first ones warm up.
-            None => lap = Some(Lap::start()),
-            Some(lap) if lap.elapsed() < SPAN => done += 4096,
-            Some(_) => break,
-        }
-    }
-    lap.map(|lap| lap.stop(done + 4096)).expect("begun above")
+    run(|random| {
+        let (page, at) = line_of(random, pages);
+        operation(page, at);
+    })
 }
+
+/// The same, each line depending on what was found in the one before.
+#[inline(always)]
+fn dependent(bytes: usize, mut operation: impl FnMut(u64, usize) -> u64) -> Timing {
+    let (pages, mut found) = ((bytes / PAGE_SIZE) as u64, 0);
+    run(|random| {
+        let (page, at) = line_of(random ^ (found >> 63), pages);
+        found = operation(page, at);
+    })
+}
+
+/// The same as [`random`], with each line told to `ahead` before [`AHEAD`] others have their turn.
+#[inline(always)]
+fn told_ahead(
+    bytes: usize,
+    mut ahead: impl FnMut(u64, usize),
+    mut operation: impl FnMut(u64, usize),
+) -> Timing {
+    let pages = (bytes / PAGE_SIZE) as u64;
+    let (mut lines, mut turn) = ([(0, 0); AHEAD], 0);
+    run(|random| {
+        let next = line_of(random, pages);
+        ahead(next.0, next.1);
+        let (page, at) = std::mem::replace(&mut lines[turn % AHEAD], next);
+        turn += 1;
+        operation(page, at);
+    })
+}
+
+/// Lines that are asked for before they are needed.
+const AHEAD: usize = 16;
 
 /// An optimistic read of 64 bytes.
 #[inline(always)]
@@ -120,55 +103,148 @@ fn pinned(file: &File, page: u64, at: usize) {
     black_box(&line);
 }
 
-/// Whether the pages are what they were.
-pub fn verify(file: &File) {
-    let mut bytes = [0; PAGE_SIZE];
-    for index in 0..file.len() / PAGE_SIZE as u64 {
-        file.read_at(&mut bytes, index * PAGE_SIZE as u64).expect("a page that can be read");
-        assert!(bytes == page(index), "page {index} has changed");
-    }
+/// A measurement, and what it is held against.
+struct Line {
+    what: &'static str,
+    of: usize,
+    limit: (usize, &'static str),
+    must: Must,
+}
+
+fn line(what: &'static str, of: usize, limit: (usize, &'static str), must: Must) -> Line {
+    Line { what, of, limit, must }
+}
+
+fn rows_of(reps: &Reps, lines: &[Line]) -> Vec<Row> {
+    let row = |line: &Line| Row {
+        what: line.what.into(),
+        unit: "ns",
+        ours: reps.spread(line.of),
+        limit: Some((reps.spread(line.limit.0), line.limit.1)),
+        ratio: Some(reps.ratio(line.of, line.limit.0)),
+        must: line.must,
+        rejected: reps.rejected,
+    };
+    lines.iter().map(row).collect()
 }
 
 /// The rows of this bench.
 pub fn rows(plan: Plan) -> Vec<Row> {
     noise::stay_on(0);
-    let (bytes, arena) = (plan.bytes, Arena::new(plan.bytes));
-    let (plain, named) = (cache(bytes, false), cache(bytes, true));
-    let (plain, named) = (resident(&plain, bytes, 0), resident(&named, bytes, 0));
-    let mut line = [0; 64];
-    let reps = noise::repeat(plan.reps, || {
-        let place = |page: u64, at| page as usize * PAGE_SIZE + at;
-        vec![
-            random(bytes, |page, at| _ = black_box(arena.load_words(place(page, at)))),
-            random(bytes, |page, at| _ = black_box(&arena.load(place(page, at)))),
-            random(bytes, |page, at| read(&plain, &mut line, page, at)),
-            random(bytes, |page, at| pinned(&plain, page, at)),
-            random(bytes, |page, at| pinned(&named, page, at)),
-        ]
-    });
-    verify(&plain);
-    verify(&named);
-    let row = |at: usize, what: &str, limit: usize, must| Row {
-        what: what.into(),
-        unit: "ns",
-        ours: reps.spread(at),
-        limit: Some((reps.spread(limit), LIMITS[limit])),
-        ratio: Some(reps.ratio(at, limit)),
-        must,
-        rejected: reps.rejected,
-    };
-    let operations = [
-        (2, "optimistic read of 64 bytes", Must::AtMost(2.2)),
-        (3, "pin, read 64 bytes, unpin; holders unnamed", Must::AtMost(2.5)),
-        (4, "pin, read 64 bytes, unpin; holders named", Must::AtMost(2.5)),
-    ];
-    let by_words = operations.map(|(at, what, must)| row(at, what, 0, must));
-    let widest = operations.map(|(at, what, _)| row(at, what, 1, Must::Nothing));
-    let naming = row(4, "naming the holder of a pin", 3, Must::Nothing);
-    by_words.into_iter().chain(widest).chain([naming]).collect()
+    let bytes = plan.bytes;
+    let mut rows = Vec::new();
+    for name_holders in [true, false] {
+        let cache = resident::nodes(bytes).name_holders(name_holders).build();
+        let file = resident::file(&cache.expect("memory for the nodes"), bytes, 0);
+        let bare = Bare::new(&file);
+        if name_holders {
+            rows.extend(reads(plan, &file, bare));
+            rows.extend(told(plan, &file, bare));
+        }
+        rows.extend(pins(plan, &file, bare, name_holders));
+        resident::verify(&file);
+    }
+    rows
 }
 
-/// What each measurement is called where it is held against. (What must be reached was set by the
-/// first one: eight loads of a word.)
-const LIMITS: [&str; 4] =
-    ["bare load, 8 words", "bare load, widest registers", "", "holder not named"];
+#[inline(always)]
+fn place(page: u64, at: usize) -> usize {
+    page as usize * PAGE_SIZE + at
+}
+
+/// Optimistic reads: independent, dependent, of whole pages.
+fn reads(plan: Plan, file: &File, bare: Bare<'_>) -> Vec<Row> {
+    let bytes = plan.bytes;
+    let (mut line64, mut page4k) = (Aligned([0; 64]), Aligned([0; PAGE_SIZE]));
+    let (line64, page4k) = (&mut line64.0, &mut page4k.0);
+    let independent = noise::repeat(plan.reps, || {
+        vec![
+            random(bytes, |page, at| _ = black_box(bare.load_words(place(page, at)))),
+            random(bytes, |page, at| _ = black_box(&bare.load(place(page, at)))),
+            random(bytes, |page, at| read(file, line64, page, at)),
+        ]
+    });
+    let word = |line: &[u8; 64]| line.first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
+    let dependent = noise::repeat(plan.reps, || {
+        vec![
+            dependent(bytes, |page, at| word(black_box(&bare.load(place(page, at))))),
+            dependent(bytes, |page, at| {
+                read(file, line64, page, at);
+                word(line64)
+            }),
+        ]
+    });
+    let whole = noise::repeat(plan.reps, || {
+        vec![
+            random(bytes, |page, _| {
+                bare.copy_page(place(page, 0), page4k);
+                black_box(&*page4k);
+            }),
+            random(bytes, |page, _| {
+                let done = file.read_at(page4k, page * PAGE_SIZE as u64);
+                assert!(matches!(done, Ok(PAGE_SIZE)));
+                black_box(&*page4k);
+            }),
+        ]
+    });
+    let what = "optimistic read of 64 bytes";
+    let mut rows = rows_of(
+        &independent,
+        &[line(what, 2, WORDS, Must::AtMost(1.6)), line(what, 2, (1, WIDEST), Must::Nothing)],
+    );
+    let what = "optimistic read of 64 bytes, dependent";
+    rows.extend(rows_of(&dependent, &[line(what, 1, (0, WIDEST), Must::AtMost(1.25))]));
+    let what = "optimistic read of 4 KiB";
+    rows.extend(rows_of(&whole, &[line(what, 1, (0, "memcpy of 4 KiB"), Must::AtMost(1.1))]));
+    rows
+}
+
+/// Reads and pins of lines that were told ahead.
+fn told(plan: Plan, file: &File, bare: Bare<'_>) -> Vec<Row> {
+    let bytes = plan.bytes;
+    let mut line64 = Aligned([0; 64]);
+    let line64 = &mut line64.0;
+    let ahead = |page, at| file.prefetch(place(page, at) as u64);
+    let reps = noise::repeat(plan.reps, || {
+        vec![
+            random(bytes, |page, at| _ = black_box(bare.load_words(place(page, at)))),
+            told_ahead(bytes, ahead, |page, at| read(file, line64, page, at)),
+            told_ahead(bytes, ahead, |page, at| pinned(file, page, at)),
+        ]
+    });
+    let lines = [
+        line("prefetch 16 ahead, optimistic read of 64 bytes", 1, WORDS, Must::Nothing),
+        line("prefetch 16 ahead, pin, read 64 bytes, unpin", 2, WORDS, Must::Nothing),
+    ];
+    rows_of(&reps, &lines)
+}
+
+/// Pins of a random page.
+fn pins(plan: Plan, file: &File, bare: Bare<'_>, named: bool) -> Vec<Row> {
+    let bytes = plan.bytes;
+    let bare_pins = BarePins::new(bare);
+    let reps = noise::repeat(plan.reps, || {
+        vec![
+            random(bytes, |page, at| _ = black_box(bare.load_words(place(page, at)))),
+            random(bytes, |page, at| _ = black_box(&bare_pins.load(page, at))),
+            random(bytes, |page, at| pinned(file, page, at)),
+        ]
+    });
+    let what = if named {
+        "pin, read 64 bytes, unpin; holders named"
+    } else {
+        "pin, read 64 bytes, unpin; holders not named"
+    };
+    let mut lines = vec![
+        line(what, 2, WORDS, Must::AtMost(1.8)),
+        line(what, 2, (1, "bare exchange, load, subtraction"), Must::Nothing),
+    ];
+    if named {
+        lines.push(line("bare exchange, load, subtraction", 1, WORDS, Must::Nothing));
+    }
+    rows_of(&reps, &lines)
+}
+
+/// What reads and pins are held against. (What must be reached was set by it.)
+const WORDS: (usize, &str) = (0, "bare load, 8 words");
+const WIDEST: &str = "bare load, widest registers";

@@ -10,11 +10,13 @@
 //! repeated (see `noise.rs`). Exit status 1: something that must be reached was not.
 
 mod arena;
+mod bare;
 mod hit;
 mod moves;
 mod noise;
 mod others;
 mod readers;
+mod resident;
 mod stream;
 mod table;
 

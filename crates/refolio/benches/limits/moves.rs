@@ -5,8 +5,8 @@ use refolio::{Cache, File, Migrate, NodeId, OpenOptions, PAGE_SIZE, Sharing, Vie
 
 use crate::Plan;
 use crate::arena::{self, Arena, Copier, HUGE};
-use crate::hit;
 use crate::noise::{self, Lap, Timing};
+use crate::resident;
 use crate::table::{Must, Row};
 
 /// Copies `total` bytes in units of `unit`, each from a random place in the first half of the arena
@@ -89,11 +89,11 @@ pub fn rows(plan: Plan) -> Vec<Row> {
     assert_eq!(PAGE_SIZE << 9, HUGE);
     let mut rows = Vec::new();
     for order in [0, 9] {
-        let cache = hit::cache(plan.bytes, true);
-        let pages = Pages::File(hit::resident(&cache, plan.bytes, order));
+        let cache = resident::cache(plan.bytes);
+        let pages = Pages::File(resident::file(&cache, plan.bytes, order));
         let (best, memcpy) = against_copies(plan, order, &pages);
         if let Pages::File(file) = &pages {
-            hit::verify(file);
+            resident::verify(file);
         }
         rows.extend([best, memcpy]);
     }
@@ -118,7 +118,7 @@ pub fn mapped(plan: Plan) -> Vec<Row> {
             rejected: reps.rejected,
         });
     };
-    let cache = hit::cache(bytes, true);
+    let cache = resident::cache(bytes);
     add("migrate file pages mapped once", &Pages::View(mapped_file(&cache, bytes)));
     let memory = cache.anonymous((bytes / PAGE_SIZE) as u64, 0).expect("a table");
     touch(&memory);
@@ -127,7 +127,7 @@ pub fn mapped(plan: Plan) -> Vec<Row> {
 }
 
 fn mapped_file(cache: &Cache, bytes: usize) -> View {
-    let file = cache.open_store(hit::Words { bytes }, &OpenOptions::new()).expect("a store");
+    let file = cache.open_store(resident::Words { bytes }, &OpenOptions::new()).expect("a store");
     let view = file.view(0..(bytes / PAGE_SIZE) as u64, Sharing::Shared).expect("a table");
     let mut byte = [0];
     for page in 0..view.pages() {

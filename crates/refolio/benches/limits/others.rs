@@ -6,6 +6,7 @@ use crate::Plan;
 use crate::hit;
 use crate::moves;
 use crate::noise::{self, Lap};
+use crate::resident;
 use crate::table::{Must, Row};
 
 /// Bytes of one call of `read_at` in the scan.
@@ -25,8 +26,8 @@ pub fn rows(plan: Plan) -> Vec<Row> {
     };
     let mut rows = Vec::new();
 
-    let cache = hit::cache(plan.bytes / 4, true);
-    let file = hit::resident(&cache, plan.bytes / 4, 0);
+    let cache = resident::cache(plan.bytes / 4);
+    let file = resident::file(&cache, plan.bytes / 4, 0);
     let bytes = [7; PAGE_SIZE];
     let reps = noise::repeat(plan.reps, || {
         vec![hit::random(plan.bytes / 4, |page, _| {
@@ -37,7 +38,7 @@ pub fn rows(plan: Plan) -> Vec<Row> {
     drop((file, cache));
 
     // Four times what both nodes hold: every page is a miss.
-    let cache = hit::cache(plan.bytes / 16, true);
+    let cache = resident::cache(plan.bytes / 16);
     let store = MemStore::with_bytes(vec![7; plan.bytes / 2]);
     let file = cache.open_store(store, &OpenOptions::new()).expect("a store");
     let mut piece = vec![0; PIECE];

@@ -10,6 +10,7 @@ use crate::arena::{self, Arena, Copier};
 use crate::hit;
 use crate::moves::{self, Pages};
 use crate::noise::{self, Lap, Timing};
+use crate::resident;
 use crate::table::{Must, Row};
 
 /// Pages in one call of `migrate`, so that the mover sees in time that the reader is done.
@@ -64,8 +65,8 @@ pub fn rows(plan: Plan) -> Vec<Row> {
         eprintln!("limits: readers need a second CPU: left out");
         return Vec::new();
     }
-    let cache = hit::cache(plan.bytes, true);
-    let pages = Pages::File(hit::resident(&cache, plan.bytes, 0));
+    let cache = resident::cache(plan.bytes);
+    let pages = Pages::File(resident::file(&cache, plan.bytes, 0));
     let Pages::File(file) = &pages else { unreachable!("just made") };
     let mut arena = Arena::new(2 * plan.bytes);
     let memcpy = arena::copiers()[0].1;
@@ -77,7 +78,7 @@ pub fn rows(plan: Plan) -> Vec<Row> {
         let resting = hit::random(plan.bytes, |page, at| hit::read(file, &mut line, page, at));
         vec![copying, moving, resting]
     });
-    hit::verify(file);
+    resident::verify(file);
     let row = |at: usize, what: &str, must| Row {
         what: what.into(),
         unit: "ns",

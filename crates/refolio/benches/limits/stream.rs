@@ -7,8 +7,8 @@ use std::process::Command;
 use refolio::{Cache, NodeOptions, PAGE_SIZE};
 
 use crate::Plan;
-use crate::hit;
 use crate::noise::Spread;
+use crate::resident;
 use crate::table::{Must, Row};
 
 const NODE: usize = 32 << 20;
@@ -37,7 +37,7 @@ pub fn child() {
             assert_eq!(file.read_at(&mut piece, at).expect("a readable file"), PIECE);
             for (page, bytes) in piece.as_chunks::<PAGE_SIZE>().0.iter().enumerate() {
                 let index = at / PAGE_SIZE as u64 + page as u64 + shift;
-                assert!(*bytes == hit::page(index), "page {index}");
+                assert!(*bytes == resident::page(index), "page {index}");
             }
         }
         if shift == 1 {
@@ -45,7 +45,7 @@ pub fn child() {
         }
         for at in (0..FILE as u64).step_by(PAGE_SIZE) {
             let index = at / PAGE_SIZE as u64 + 1;
-            file.write_at(&hit::page(index), at).expect("a writable file");
+            file.write_at(&resident::page(index), at).expect("a writable file");
         }
         file.sync().expect("a durable file");
     }
@@ -63,7 +63,7 @@ fn peak_kib() -> Option<u64> {
 pub fn rows(_plan: Plan) -> Vec<Row> {
     let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
     for index in 0..(FILE / PAGE_SIZE) as u64 {
-        file.write_all(&hit::page(index)).expect("room for the file");
+        file.write_all(&resident::page(index)).expect("room for the file");
     }
     let this = std::env::current_exe().expect("the path of this program");
     let child = Command::new(this).env(CHILD, file.path()).output().expect("a child process");

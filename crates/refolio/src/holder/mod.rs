@@ -41,7 +41,8 @@ pub struct Holder {
     pub kind: HolderKind,
     /// The call that took the hold.
     pub location: Option<&'static Location<'static>>,
-    /// For how long, to within a few milliseconds.
+    /// For how long, to within some hundredths of a second; on a machine whose threads come late,
+    /// it may be said to be longer.
     pub held_for: Option<Duration>,
     /// The thread, by name or number.
     pub thread: Option<String>,

@@ -9,7 +9,7 @@ use crate::report::Outcome;
 use crate::sync::{Arc, reached};
 use crate::table::entry::{Entry, Mapped};
 use crate::table::{Backing, Sharing, Table};
-use crate::units::{NodeId, PAGE_SIZE, PageIndex, Vpn};
+use crate::units::{NodeId, PageIndex, Vpn};
 use crate::{fault, read, write, zap};
 
 /// What one thread does.
