@@ -11,4 +11,4 @@ pub mod scene;
 
 pub use refolio_checked::Form;
 pub use refolio_checked::model::variants;
-pub use refolio_explore::{Schedule, Search, Trace, Verdict, Violation, Walk};
+pub use refolio_explore::{MISFIT, Schedule, Search, Trace, Verdict, Violation, Walk};

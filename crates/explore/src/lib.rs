@@ -71,5 +71,5 @@ pub use random::{Walk, walk};
 pub use schedule::{ParseScheduleError, Schedule};
 pub use search::{Search, Verdict, Violation, search};
 pub use std::sync::atomic::Ordering;
-pub use trace::{Event, Told, Trace, key, name, narrate, replay};
+pub use trace::{Event, MISFIT, Told, Trace, key, name, narrate, replay};
 pub use turns::{Retry, call, reached, violated};

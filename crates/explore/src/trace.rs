@@ -230,7 +230,8 @@ pub fn key(object: &impl Nameable) -> u64 {
     with(|exec| exec.key(object.id())).unwrap_or_default()
 }
 
-/// Plays an execution of the scene again, and tells it.
+/// Plays an execution of the scene again, and tells it. A schedule that does not fit the scene breaks
+/// the rule [`MISFIT`].
 pub fn replay(scene: impl Fn() + 'static, schedule: &Schedule) -> Trace {
     let scene: Rc<dyn Fn()> = Rc::new(scene);
     let strategy = Rc::new(RefCell::new(Replay(schedule.clone())));
@@ -248,6 +249,9 @@ pub fn replay(scene: impl Fn() + 'static, schedule: &Schedule) -> Trace {
     }
 }
 
+/// The rule that a replay breaks whose schedule names a thread that does not run then, or cannot.
+pub const MISFIT: &str = "the schedule is of another scene, or of another version of it";
+
 /// Follows a schedule; after its end, without preemption.
 struct Replay(Schedule);
 
@@ -260,13 +264,18 @@ impl Strategy for Replay {
 
     fn choose(&mut self, choice: &Choice<'_>) -> usize {
         let runs = &self.0.0;
+        let fits = runs.get(choice.runs).is_none_or(|(thread, _)| *thread == choice.current);
+        assert!(fits, "{MISFIT}");
         let run_is_over = runs.get(choice.runs).is_none_or(|run| choice.operations >= run.1);
         let next = runs.get(choice.runs + 1).map(|(thread, _)| *thread);
         let stays = choice.current_is_ready && (!run_is_over || next.is_none());
         match next {
             _ if stays => choice.current,
-            Some(next) if choice.ready.contains(&next) => next,
-            _ => choice.ready[0],
+            Some(next) => {
+                assert!(choice.ready.contains(&next), "{MISFIT}");
+                next
+            }
+            None => choice.ready[0],
         }
     }
 }

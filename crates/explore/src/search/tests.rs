@@ -41,6 +41,12 @@ fn a_lost_update_is_found_with_one_preemption_and_plays_again() {
 }
 
 #[test]
+fn a_schedule_that_does_not_fit_is_refused_and_not_played_otherwise() {
+    let trace = replay(lost_update, &"0x1.9x4".parse().unwrap());
+    assert_eq!(trace.violation.as_deref(), Some(crate::MISFIT));
+}
+
+#[test]
 fn what_threads_do_apart_is_done_in_one_order() {
     let verdict = all(|| {
         let theirs = thread::spawn(|| {

@@ -1,7 +1,7 @@
 //! One execution, played again.
 
 use refolio_check::scene::Named;
-use refolio_check::{Form, Schedule};
+use refolio_check::{Form, MISFIT, Schedule};
 
 use super::args::{Check, forms};
 use super::{breaks, output};
@@ -24,6 +24,11 @@ pub fn replay(args: &Check, scenes: &[Named], schedule: &str) -> Result<Exit, Fa
     };
     let form = forms(args.form).last().map_or(Form::default(), |(form, _)| *form);
     let picture = output::picture(scene, form, broken, &schedule);
+    if picture.rule.contains(MISFIT) {
+        let line =
+            format!("--replay: {MISFIT}; name --scene, --form and --break as when it was found");
+        return Err(Failure::unusable(line));
+    }
     output::show(args, &picture)?;
     let is_broken = !picture.rule.is_empty();
     Ok(if is_broken && broken.is_none() { Exit::Differs } else { Exit::Well })
