@@ -31,6 +31,7 @@ mod still;
 
 mod drain;
 mod fault;
+mod fill;
 mod migrate;
 mod passes;
 mod read;
