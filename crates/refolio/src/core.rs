@@ -18,6 +18,7 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Instant;
 
+use crate::ahead;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::folio::state::{Flag, Get, Put, Snapshot, Wake};
@@ -84,6 +85,7 @@ pub(crate) struct Core {
     pub hints: Hints,
     pub events: Events,
     pub bell: Bell,
+    pub ahead: ahead::Queue,
     pub clock: Clock,
     pub name_holders: bool,
     /// Held while a node goes out of use, comes back, or gives its memory up.

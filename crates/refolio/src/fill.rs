@@ -32,7 +32,9 @@ pub(crate) fn fill<'c>(
         fresh.folio.folio().state.mark_uptodate();
     }
     let len = folio_bytes(fresh.folio.folio().order());
-    match read(core, mapping, &fresh, Progress::new(mapping, base, len)) {
+    let mut progress = Progress::new(mapping, base, len);
+    let read = read(core, mapping, &fresh, &mut progress);
+    match read.and_then(|()| complete(core, mapping, &fresh, &progress)) {
         Ok(()) => Ok(Some((show(core, fresh), base))),
         Err(error) => {
             take_out(core, mapping, fresh, base);
@@ -172,20 +174,19 @@ impl Progress {
     }
 }
 
-/// Reads what is missing of a new folio, and completes it.
+/// Reads what is missing of a new folio.
 pub(crate) fn read(
     core: &Core,
     mapping: &Mapping,
     fresh: &Fresh<'_>,
-    mut progress: Progress,
+    progress: &mut Progress,
 ) -> Result<()> {
-    let len = folio_bytes(fresh.folio.folio().order());
-    let mut bytes = core.frames.fill_buf(fresh.folio.frame, len);
+    let mut bytes = core.frames.fill_buf(fresh.folio.frame, progress.wanted);
     while progress.done < progress.wanted {
         let part = &mut bytes.part(progress.done..progress.wanted);
         progress.heard(mapping, mapping.store().read(progress.offset(), part))?;
     }
-    complete(core, mapping, fresh, &progress)
+    Ok(())
 }
 
 /// Everything that the store has of a new folio is there: the rest is zeros. Is it still wanted?
@@ -208,9 +209,14 @@ pub(crate) fn complete(
 
 /// Shows a new folio, whose bytes are there, to everybody.
 pub(crate) fn show<'c>(core: &'c Core, fresh: Fresh<'c>) -> FolioRef<'c> {
+    show_with(core, fresh, true)
+}
+
+/// The same, perhaps without a hint: then who reads it comes by the long way.
+pub(crate) fn show_with<'c>(core: &'c Core, fresh: Fresh<'c>, hint: bool) -> FolioRef<'c> {
     let Fresh { lock, folio } = fresh;
     folio.folio().state.mark_uptodate();
-    if let Some(identity) = folio.folio().identity() {
+    if let Some(identity) = folio.folio().identity().filter(|_| hint) {
         core.hints.set(identity, folio.folio().pages(), folio.frame);
     }
     core.lru_of(folio.frame).add(&core.folios, folio.frame);

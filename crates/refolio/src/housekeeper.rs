@@ -1,13 +1,16 @@
 //! The cache's own thread: makes room ahead of need, and writes back what has been dirty for a
 //! while; writes the time down for those who name holders. It sleeps when there is nothing to do.
+//! Beside it, those who read ahead.
 
 use std::time::{Duration, Instant};
 
+use crate::batch::{self, Need};
 use crate::cache;
 use crate::clock::{GOES, TICK};
 use crate::core::{Core, Wanted};
 use crate::reclaim;
 use crate::sync::Relaxed;
+use crate::units::PageIndex;
 use crate::writeback::{self, Patience};
 
 /// Keeps house until it is told to stop.
@@ -84,6 +87,21 @@ fn write_back(core: &Core) {
         // A failure is recorded for `sync`, and the pages stay dirty.
         if let Err(error) = writeback::write_range(core, &mapping, 0..u64::MAX, Patience::Skip) {
             tracing::warn!(%error, "background writeback");
+        }
+    }
+}
+
+/// Reads ahead what is asked for, until the cache ends.
+#[doc(alias = "page_cache_ra_unbounded")]
+pub(crate) fn read_ahead(core: &Core) {
+    while let Some(running) = core.ahead.next() {
+        let wanted = &running.wanted;
+        let mut pages = wanted.pages.clone().map(PageIndex);
+        let (mapping, quiet) = (&wanted.mapping, wanted.quiet);
+        for (pages, error) in
+            batch::fill(core, mapping, Need::Ahead, quiet, &mut pages, &mut |_, _| {})
+        {
+            tracing::debug!(?pages, %error, "reading ahead");
         }
     }
 }

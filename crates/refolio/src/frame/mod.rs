@@ -150,6 +150,12 @@ impl Frames {
         self.arena.zero(at, len);
     }
 
+    /// Where bytes are that the kernel is to write.
+    #[cfg(not(refolio_model))]
+    fn address_at(&self, at: usize, len: usize) -> *mut u8 {
+        self.arena.address(at, len).cast_mut()
+    }
+
     fn pread_at(
         &self,
         fd: BorrowedFd<'_>,

@@ -3,7 +3,18 @@
 //! With `O_DIRECT` there are two descriptors: whole aligned blocks go past the kernel's own page
 //! cache by the one, and the ragged ends (the last, partial page) through it by the other. The
 //! kernel keeps the two coherent, as calls for the same bytes never overlap (see [`Store`]).
+//!
+//! Reads of a batch that follow each other are one vectored read (`run.rs`, `scatter.rs`); with
+//! `io_uring` many of those are in flight at a time (`uring.rs`).
 
+#[cfg(not(refolio_model))]
+use super::batch::{BatchRead, ReadBatch};
+#[cfg(not(refolio_model))]
+use super::run::Runs;
+#[cfg(not(refolio_model))]
+use super::scatter::Pieces;
+#[cfg(all(feature = "io-uring", target_os = "linux", not(refolio_model)))]
+use super::uring;
 use super::{FileStoreOptions, OpenError, Store, write_zeros};
 use crate::frame::FillBuf;
 use rustix::fs::FallocateFlags;
@@ -12,6 +23,9 @@ use std::fmt;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+
+/// Two windows of read-ahead are on their way at a time, so that the disk always has one.
+const READ_AHEAD_BYTES: usize = 2 << 20;
 
 /// A plain file as a store.
 ///
@@ -22,6 +36,9 @@ pub struct FileStore {
     direct: Option<OwnedFd>,
     id: (u64, u64),
     read_only: bool,
+    /// Batches are read by io_uring.
+    #[cfg(all(feature = "io-uring", target_os = "linux"))]
+    io_uring: bool,
     path: PathBuf,
 }
 
@@ -38,7 +55,21 @@ impl FileStore {
         id: (u64, u64),
         read_only: bool,
     ) -> Self {
-        Self { buffered, direct, id, read_only, path: path.into() }
+        Self {
+            buffered,
+            direct,
+            id,
+            read_only,
+            #[cfg(all(feature = "io-uring", target_os = "linux"))]
+            io_uring: false,
+            path: path.into(),
+        }
+    }
+
+    /// From now on batches are read by io_uring, which the kernel must have shown to be there.
+    #[cfg(all(feature = "io-uring", target_os = "linux"))]
+    pub(super) fn with_io_uring(self, io_uring: bool) -> Self {
+        Self { io_uring, ..self }
     }
 
     /// Opens the file at `path` to read and write, buffered by the kernel. For more,
@@ -91,6 +122,32 @@ impl Store for FileStore {
             }
             _ => into.pread(self.buffered.as_fd(), 0, into.len(), offset),
         }
+    }
+
+    #[cfg(not(refolio_model))]
+    fn read_batch<'a>(&self, batch: &mut (dyn ReadBatch<'a> + '_)) {
+        let direct = self.direct.as_ref();
+        let fd = direct.unwrap_or(&self.buffered).as_fd();
+        let is_block = |read: &mut BatchRead<'a>| {
+            read.offset().is_multiple_of(Self::BLOCK as u64)
+                && read.buf().len().is_multiple_of(Self::BLOCK)
+                && read.buf().is_aligned_to(Self::BLOCK)
+        };
+        let fits = |read: &mut BatchRead<'a>| direct.is_none() || is_block(read);
+        let alone = |read: &mut BatchRead<'a>| self.read(read.offset(), read.buf());
+        let mut runs = Runs::of(batch);
+        #[cfg(all(feature = "io-uring", target_os = "linux"))]
+        if self.io_uring {
+            return uring::read(fd, &mut runs, fits, alone);
+        }
+        while let Some(mut run) = runs.next(fits, alone) {
+            let result = Pieces::of(&mut run).read(fd, run.offset());
+            runs.answer(run, result);
+        }
+    }
+
+    fn read_ahead_bytes(&self) -> usize {
+        READ_AHEAD_BYTES
     }
 
     fn write(&self, offset: u64, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
