@@ -124,6 +124,11 @@ impl<'c> Batch<'c, '_> {
     fn next(&mut self) -> Option<Filling<'c>> {
         loop {
             let index = *self.pages.peek()?;
+            // The folio that was to have it failed.
+            if self.failed.iter().any(|(pages, _)| pages.contains(&index.0)) {
+                self.pages.next();
+                continue;
+            }
             if let Some((frame, _)) = self.mapping.peek(index) {
                 if broken("batch-waits-while-it-fills") {
                     let obstacle = self.core.obstacle(frame, crate::core::Why::Locked);

@@ -66,6 +66,8 @@ pub struct OpenOptions {
     pub(crate) read_only: bool,
     pub(crate) create: bool,
     pub(crate) direct: bool,
+    #[cfg(all(feature = "io-uring", target_os = "linux"))]
+    pub(crate) io_uring: bool,
     pub(crate) order: u32,
 }
 
@@ -91,6 +93,15 @@ impl OpenOptions {
     #[doc(alias = "O_DIRECT")]
     pub fn direct(mut self, direct: bool) -> Self {
         self.direct = direct;
+        self
+    }
+
+    /// Reads many pages at a time, by io_uring; see
+    /// [`FileStoreOptions::io_uring`](crate::FileStoreOptions::io_uring). Of several handles to one
+    /// file the first one decides.
+    #[cfg(all(feature = "io-uring", target_os = "linux"))]
+    pub fn io_uring(mut self, io_uring: bool) -> Self {
+        self.io_uring = io_uring;
         self
     }
 

@@ -153,6 +153,8 @@ impl Cache {
     pub fn open_with(&self, path: impl AsRef<Path>, options: &OpenOptions) -> Result<File> {
         let mut open = FileStoreOptions::new();
         open.read_only(options.read_only).create(options.create).direct(options.direct);
+        #[cfg(all(feature = "io-uring", target_os = "linux"))]
+        open.io_uring(options.io_uring);
         let store = open.open(path)?;
         let id = store.id();
         self.open_mapping(Arc::new(store), Some(id), options)
