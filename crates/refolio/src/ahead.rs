@@ -71,6 +71,8 @@ struct Seen {
     advice: Advice,
     /// The page behind those that were missed last.
     next: u64,
+    /// Where the reader was when the last window was asked for.
+    begin: u64,
     /// The last window, if there is one.
     window: Option<Range<u64>>,
 }
@@ -112,10 +114,14 @@ impl Pattern {
             return None;
         }
         let mut seen = plain::lock(&self.seen);
+        if seen.is_on_its_way(&pages) {
+            return None;
+        }
         let window = seen.window_after(&pages, mapping.read_ahead_pages);
         let file = PageIndex::count(mapping.len());
         let window = window.map(|window| window.start..window.end.min(file));
         let window = window.filter(|window| !window.is_empty());
+        seen.begin = pages.start;
         seen.window = window.clone();
         // Relaxed: as `advise`.
         self.mark.store(window.as_ref().map_or(NONE, |window| window.start), Relaxed);
@@ -126,6 +132,12 @@ impl Pattern {
 }
 
 impl Seen {
+    /// Whether the pages lie before the last window, where the one before was asked for.
+    fn is_on_its_way(&self, pages: &Range<u64>) -> bool {
+        let window = self.window.as_ref();
+        window.is_some_and(|window| self.begin <= pages.start && pages.end <= window.start)
+    }
+
     /// The window that is to follow these pages, the first or the next one.
     fn window_after(&mut self, pages: &Range<u64>, max: u64) -> Option<Range<u64>> {
         let follows = pages.start <= self.next && self.next <= pages.end;
@@ -144,7 +156,9 @@ impl Seen {
         let size = match self.advice {
             Advice::Sequential => max,
             // The first page that is read is mostly followed by the second.
-            _ if follows => ((pages.end - pages.start) * 4).clamp(FIRST_WINDOW, max.max(1)),
+            _ if follows => {
+                ((pages.end - pages.start) * 4).clamp(FIRST_WINDOW, max.max(FIRST_WINDOW))
+            }
             _ => return None,
         };
         Some(pages.end..pages.end.saturating_add(size.min(max)))

@@ -197,7 +197,9 @@ pub(crate) fn complete(
     progress: &Progress,
 ) -> Result<()> {
     let len = folio_bytes(fresh.folio.folio().order());
-    core.frames.fill_buf(fresh.folio.frame, len).zero(progress.done..len);
+    if progress.done < len {
+        core.frames.fill_buf(fresh.folio.frame, len).zero(progress.done..len);
+    }
     // Cut off meanwhile: nobody shall take these zeros for its bytes. (Where the file was cut
     // within the folio, `read::from_file` stops at the new end.)
     let base = progress.base;

@@ -24,6 +24,7 @@ pub(crate) fn run(core: &Core, interval: Duration) {
             return;
         }
         if wanted.reclaim {
+            core.bell.reclaim_begins();
             for node in &core.nodes {
                 if !node.is_offline() && node.nr_free_pages() < node.marks.low {
                     reclaim::shrink(core, node, node.marks.high);

@@ -55,7 +55,8 @@ fn in_pieces(
     let len = into.len().min(there);
     let end = PageIndex::count(offset + len as u64);
     let all = PageIndex::of_offset(offset).0..end;
-    if pattern.is_due(&all) {
+    let mut looked = pattern.is_due(&all);
+    if looked {
         look_ahead(core, mapping, pattern, all.clone());
     }
     for (index, within, part) in pieces(offset, len) {
@@ -63,7 +64,10 @@ fn in_pieces(
         if optimistic(core, mapping, index, within, bytes) {
             continue;
         }
-        look_ahead(core, mapping, pattern, index.0..end);
+        if !looked {
+            look_ahead(core, mapping, pattern, index.0..end);
+            looked = true;
+        }
         if index.0 + 1 < end {
             // The rest together.
             let mut rest = [ReadAt::new(offset + part.start as u64, &mut into[part.start..len])];

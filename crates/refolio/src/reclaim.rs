@@ -80,7 +80,7 @@ fn try_alloc<'c>(core: &'c Core, order: u32, flags: &[Flag]) -> Option<Fresh<'c>
     core.nodes.iter().find_map(|node| {
         if let Some(fresh) = core.alloc_on(node, order, node.marks.min, flags) {
             if node.nr_free_pages() < node.marks.low {
-                core.bell.ring(|wanted| wanted.reclaim = true);
+                core.bell.ask_for_reclaim();
             }
             return Some(fresh);
         }

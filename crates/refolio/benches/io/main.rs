@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use raw::Raw;
-use refolio::{Cache, File, NodeOptions, OpenOptions, PAGE_SIZE, ReadAt};
+use refolio::{Cache, File, Migrate, NodeId, NodeOptions, OpenOptions, PAGE_SIZE, ReadAt};
 
 const PAGE: u64 = PAGE_SIZE as u64;
 
@@ -74,23 +74,35 @@ fn make(path: &Path, bytes: u64) {
     file.sync_all().expect("a sync");
 }
 
-fn open(path: &Path, io_uring: bool) -> (Cache, File) {
+fn open(path: &Path, io_uring: bool, tiers: bool) -> (Cache, File) {
     let cache = Cache::builder()
         .node(NodeOptions::new(64 << 20))
         .node(NodeOptions::new(64 << 20))
         .build()
         .expect("memory for the nodes");
+    if !tiers {
+        cache.drain(NodeId(1), &Migrate::new()).expect("an empty node");
+    }
     let options = OpenOptions::new().direct(true).io_uring(io_uring);
     let file = cache.open_with(path, &options).expect("a file that can be opened");
     (cache, file)
 }
 
-/// Each of the things is done in turn, and how long it took is printed per `unit`, with the ratio to
-/// the first of them.
-fn compare(reps: usize, units: f64, unit: &str, things: &mut [(&str, &mut dyn FnMut())]) {
+/// Each of the things is done in turn, and how much of it in a second is printed, with the ratio to
+/// the first of them. Before each one `files` are evicted.
+fn compare(
+    reps: usize,
+    units: f64,
+    unit: &str,
+    files: &[&File],
+    things: &mut [(&str, &mut dyn FnMut())],
+) {
     let mut times: Vec<Vec<f64>> = things.iter().map(|_| Vec::new()).collect();
     for _ in 0..reps {
         for (at, (_, thing)) in things.iter_mut().enumerate() {
+            for file in files {
+                file.evict(0..u64::MAX).expect("pages that can be written");
+            }
             let start = Instant::now();
             thing();
             times[at].push(start.elapsed().as_secs_f64());
@@ -141,7 +153,7 @@ fn read_many(file: &File, offsets: &[u64], at_once: usize, buffer: &mut [u8]) {
 
 fn random(path: &Path, args: &Args) {
     const READS: usize = 16_384;
-    let (cache, file) = open(path, true);
+    let (cache, file) = open(path, true, false);
     let mut next = shuffled(args.bytes / PAGE);
     let mut raw = Raw::open(path, 256 * PAGE_SIZE);
     let mut raw_sliding = Raw::open(path, 256 * PAGE_SIZE);
@@ -157,6 +169,7 @@ fn random(path: &Path, args: &Args) {
         args.reps,
         READS as f64,
         "reads/s",
+        &[&file],
         &mut [
             ("raw io_uring, 32 at a time", &mut || raw.read_batches(&some(), PAGE_SIZE, 32)),
             ("raw io_uring, always 32 in flight", &mut || {
@@ -177,6 +190,7 @@ fn random(path: &Path, args: &Args) {
         args.reps,
         READS as f64 / 8.0,
         "reads/s",
+        &[&file],
         &mut [
             ("raw io_uring, one at a time", &mut || {
                 raw_one.read_sliding(&some()[..READS / 8], PAGE_SIZE, 1);
@@ -202,22 +216,27 @@ fn sequential(path: &Path, args: &Args) {
     const PIECE: usize = 1 << 20;
     let offsets: Vec<u64> = (0..args.bytes).step_by(PIECE).collect();
     let mut raw = Raw::open(path, DEPTH * PIECE);
-    let (_one, by_ring) = open(path, true);
-    let (_other, by_pread) = open(path, false);
-    let mut pieces = [4 << 10, 64 << 10, 1 << 20, 1 << 20].map(|len| vec![0; len]);
-    let [small, middle, large, other] = &mut pieces;
+    let (_one, by_ring) = open(path, true, false);
+    let (_two, in_tiers) = open(path, true, true);
+    let (_other, by_pread) = open(path, false, false);
+    let mut pieces = [4 << 10, 64 << 10, 1 << 20, 1 << 20, 1 << 20].map(|len| vec![0; len]);
+    let [small, middle, large, other, tiered] = &mut pieces;
     println!("sequential reads                                  min   median      max");
     let mib = args.bytes as f64 / f64::from(1 << 20);
     compare(
         args.reps,
         mib,
         "MiB/s",
+        &[&by_ring, &by_pread, &in_tiers],
         &mut [
             ("raw io_uring, 4 x 1 MiB in flight", &mut || raw.read_sliding(&offsets, PIECE, DEPTH)),
             ("read_at 4 KiB, io_uring", &mut || read_through(&by_ring, small, args.bytes)),
             ("read_at 64 KiB, io_uring", &mut || read_through(&by_ring, middle, args.bytes)),
             ("read_at 1 MiB, io_uring", &mut || read_through(&by_ring, large, args.bytes)),
             ("read_at 1 MiB, preadv", &mut || read_through(&by_pread, other, args.bytes)),
+            ("read_at 1 MiB, io_uring, two tiers", &mut || {
+                read_through(&in_tiers, tiered, args.bytes);
+            }),
         ],
     );
 }
@@ -225,8 +244,8 @@ fn sequential(path: &Path, args: &Args) {
 fn write(path: &Path, args: &Args) {
     const PIECE: usize = 1 << 20;
     let raw = Raw::open(path, PIECE);
-    let (_one, file) = open(path, true);
-    let (_other, by_small) = open(path, true);
+    let (_one, file) = open(path, true, false);
+    let (_other, by_small) = open(path, true, false);
     let (piece, small) = (vec![1; PIECE], vec![1; PAGE_SIZE]);
     println!("sequential writes, and sync                       min   median      max");
     let bytes = args.bytes / 2;
@@ -241,6 +260,7 @@ fn write(path: &Path, args: &Args) {
         args.reps,
         mib,
         "MiB/s",
+        &[],
         &mut [
             ("raw O_DIRECT pwrite of 1 MiB", &mut || raw.write(bytes, PIECE)),
             ("write_at 1 MiB", &mut || write_through(&file, &piece)),
@@ -251,7 +271,7 @@ fn write(path: &Path, args: &Args) {
 
 /// Processor time that a cache takes which has been used, and is not any more.
 fn idle(path: &Path) {
-    let (_cache, file) = open(path, true);
+    let (_cache, file) = open(path, true, false);
     let mut piece = vec![0; 1 << 20];
     read_through_start(&file, &mut piece);
     std::thread::sleep(Duration::from_secs(1));

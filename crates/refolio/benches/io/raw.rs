@@ -9,6 +9,9 @@ use std::path::Path;
 
 use io_uring::{IoUring, opcode, types};
 
+/// Bytes of a huge page.
+const HUGE: usize = 2 << 20;
+
 /// An open file, and aligned memory for what is read from it.
 pub struct Raw {
     file: File,
@@ -24,12 +27,21 @@ impl Raw {
         options.read(true).write(true).custom_flags(libc::O_DIRECT);
         let file = options.open(path).expect("a file that can be opened with O_DIRECT");
         let (prot, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE);
-        let flags = flags | libc::MAP_ANONYMOUS | libc::MAP_POPULATE;
-        // SAFETY: a new mapping, at an address of the kernel's choice.
-        let memory = unsafe { libc::mmap(std::ptr::null_mut(), len, prot, flags, -1, 0) };
-        assert!(memory != libc::MAP_FAILED, "memory for {len} bytes");
+        let flags = flags | libc::MAP_ANONYMOUS;
+        let mapped = len + HUGE;
+        // SAFETY: a new mapping, at an address of the kernel's choice; the advice changes no byte,
+        // and all that is written is within the mapping.
+        let memory = unsafe {
+            let map = libc::mmap(std::ptr::null_mut(), mapped, prot, flags, -1, 0);
+            assert!(map != libc::MAP_FAILED, "memory for {len} bytes");
+            let memory = map.cast::<u8>().wrapping_add(map.cast::<u8>().align_offset(HUGE));
+            // As the frames of a cache; without huge pages a device gets many small pieces.
+            libc::madvise(memory.cast(), len, libc::MADV_HUGEPAGE);
+            memory.write_bytes(1, len);
+            memory
+        };
         let ring = IoUring::new(256).expect("io_uring");
-        Self { file, ring, memory: memory.cast(), len }
+        Self { file, ring, memory, len }
     }
 
     /// Reads `bytes` at each of the offsets, of which `depth` are in flight at any time.

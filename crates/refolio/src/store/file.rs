@@ -27,6 +27,9 @@ use std::path::{Path, PathBuf};
 /// Two windows of read-ahead are on their way at a time, so that the disk always has one.
 const READ_AHEAD_BYTES: usize = 2 << 20;
 
+/// Bytes that one call reads at most.
+const RUN_BYTES: u64 = 512 << 10;
+
 /// A plain file as a store.
 ///
 /// Calls from several threads run beside each other. The file may be open elsewhere, too, but the
@@ -135,11 +138,11 @@ impl Store for FileStore {
         };
         let fits = |read: &mut BatchRead<'a>| direct.is_none() || is_block(read);
         let alone = |read: &mut BatchRead<'a>| self.read(read.offset(), read.buf());
-        let mut runs = Runs::of(batch);
         #[cfg(all(feature = "io-uring", target_os = "linux"))]
         if self.io_uring {
-            return uring::read(fd, &mut runs, fits, alone);
+            return uring::read(fd, &mut Runs::of(batch, uring::RUN_BYTES), fits, alone);
         }
+        let mut runs = Runs::of(batch, RUN_BYTES);
         while let Some(mut run) = runs.next(fits, alone) {
             let result = Pieces::of(&mut run).read(fd, run.offset());
             runs.answer(run, result);

@@ -3,9 +3,6 @@
 use super::batch::{BatchRead, ReadBatch};
 use std::io;
 
-/// Bytes in a run at most.
-const RUN_BYTES: u64 = 1 << 20;
-
 /// Reads in a run at most: the kernel takes 1024 pieces in one call.
 const RUN_READS: usize = 256;
 
@@ -30,11 +27,13 @@ pub(super) struct Runs<'b, 'a> {
     batch: &'b mut (dyn ReadBatch<'a> + 'b),
     /// A read that begins the next run.
     next: Option<BatchRead<'a>>,
+    /// Bytes in a run at most.
+    max_bytes: u64,
 }
 
 impl<'b, 'a> Runs<'b, 'a> {
-    pub fn of(batch: &'b mut (dyn ReadBatch<'a> + 'b)) -> Self {
-        Self { batch, next: None }
+    pub fn of(batch: &'b mut (dyn ReadBatch<'a> + 'b), max_bytes: u64) -> Self {
+        Self { batch, next: None, max_bytes }
     }
 
     /// The next run of reads that `fits` accepts. The others are given to `alone`, one by one.
@@ -58,7 +57,7 @@ impl<'b, 'a> Runs<'b, 'a> {
                 Some(Run { reads }) => {
                     let follows = reads.last().is_some_and(|last| last.end() == read.offset())
                         && reads.len() < RUN_READS
-                        && read.end() - reads[0].offset() <= RUN_BYTES;
+                        && read.end() - reads[0].offset() <= self.max_bytes;
                     if !follows {
                         self.next = Some(read);
                         return run;
@@ -82,11 +81,17 @@ impl<'b, 'a> Runs<'b, 'a> {
                 return;
             }
         };
-        for read in run.reads {
+        let ends = run.reads.iter().map(|read| {
             let done = left.min(read.end() - read.offset());
             left -= done;
+            done as usize
+        });
+        let ends: Vec<_> = ends.collect();
+        // The last one first: who waits for the bytes waits for the first of them, as a rule, and
+        // finds the others there.
+        for (read, done) in run.reads.into_iter().zip(ends).rev() {
             if done > 0 || alone {
-                self.batch.answer(read, Ok(done as usize));
+                self.batch.answer(read, Ok(done));
             }
         }
     }

@@ -20,8 +20,15 @@ const DEPTH: usize = 128;
 /// Bytes in flight beyond which no further run is begun.
 const MAX_BYTES: usize = 8 << 20;
 
+/// Bytes of one run at most: large enough for a disk, small enough that the first ones are on their
+/// way while the others are prepared.
+pub(super) const RUN_BYTES: u64 = 256 << 10;
+
 /// Runs that are submitted together, while others are still being prepared.
 const TOGETHER: usize = 8;
+
+/// Bytes that are not held back for that.
+const TOGETHER_BYTES: usize = 64 << 10;
 
 /// Rings that nobody uses.
 static IDLE: Mutex<Vec<IoUring>> = Mutex::new(Vec::new());
@@ -117,12 +124,22 @@ struct InFlight<'r, 'a> {
     count: usize,
     bytes: usize,
     unsubmitted: usize,
+    unsubmitted_bytes: usize,
 }
 
 impl<'r, 'a> InFlight<'r, 'a> {
     fn new(ring: &'r mut IoUring, fd: BorrowedFd<'r>) -> Self {
         let (readings, vacant) = (Vec::with_capacity(DEPTH), Vec::with_capacity(DEPTH));
-        Self { ring, fd, readings, vacant, count: 0, bytes: 0, unsubmitted: 0 }
+        Self {
+            ring,
+            fd,
+            readings,
+            vacant,
+            count: 0,
+            bytes: 0,
+            unsubmitted: 0,
+            unsubmitted_bytes: 0,
+        }
     }
 
     fn has_room(&self) -> bool {
@@ -138,6 +155,7 @@ impl<'r, 'a> InFlight<'r, 'a> {
         });
         let entry = self.entry(&pieces, run.offset()).user_data(place as u64);
         self.bytes += pieces.len();
+        self.unsubmitted_bytes += pieces.len();
         self.readings[place] = Some(Reading { run, _pieces: pieces });
         // SAFETY: the pieces and their memory stay in `readings` until this read has completed
         // (invariants).
@@ -146,7 +164,7 @@ impl<'r, 'a> InFlight<'r, 'a> {
         assert!(pushed.is_ok(), "the submission queue is full");
         self.count += 1;
         self.unsubmitted += 1;
-        if self.unsubmitted == TOGETHER {
+        if self.unsubmitted == TOGETHER || self.unsubmitted_bytes >= TOGETHER_BYTES {
             self.wait(0);
         }
     }
@@ -178,7 +196,7 @@ impl<'r, 'a> InFlight<'r, 'a> {
                 }
             }
         }
-        self.unsubmitted = 0;
+        (self.unsubmitted, self.unsubmitted_bytes) = (0, 0);
     }
 
     /// A run that has completed, and how many bytes were read.
