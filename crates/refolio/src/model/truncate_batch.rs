@@ -13,7 +13,7 @@ pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(2),
     outcomes: &["both pages", "one page", "read with a reference", "shown", "slept"],
-    protections: &[("fill-beyond-the-end", "behind the end of the file")],
+    protections: &[("fill-beyond-the-end", "a strange page")],
     scenes: &[ahead, read],
 };
 

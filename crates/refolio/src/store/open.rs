@@ -296,6 +296,20 @@ mod tests {
         );
     }
 
+    /// Where the kernel has no ring for us it says so, and the file is not opened some other way.
+    #[cfg(all(feature = "io-uring", target_os = "linux"))]
+    #[test]
+    fn a_refused_ring_names_what_refuses_it() {
+        let source = io::Error::from_raw_os_error(libc::EPERM);
+        let error = OpenError::NoIoUring { path: "/x".into(), source };
+        assert_eq!(
+            error.to_string(),
+            "cannot open /x with io_uring: Operation not permitted (os error 1); open it without \
+             `io_uring`, or let the process use it (the sysctl kernel.io_uring_disabled, the \
+             container's seccomp profile, the limit of open files)"
+        );
+    }
+
     #[test]
     fn creates_only_when_asked_and_only_to_write() {
         let dir = tempfile::tempdir().unwrap();
