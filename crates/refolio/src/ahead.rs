@@ -1,4 +1,5 @@
-//! Reading ahead: who reads a file from front to back finds the next pages there already.
+//! Reading ahead, and writing behind: who reads a file from front to back finds the next pages there
+//! already, and what is written from front to back is on its way before anybody syncs.
 //!
 //! Each handle has its [`Pattern`]. Where a page is missed that follows the one before, a **window**
 //! of pages behind it is asked for; when its reader comes to the window's first page, the next one
@@ -9,10 +10,15 @@
 //! That the reader has come there costs no reader anything: the first page of a window is shown
 //! without a hint (see `hint.rs`), and who reads it comes by the long way, on which it looks.
 //!
+//! Where so many pages follow each other that were **written** as make one large write, those are to
+//! be written back, once more than a part of the cache is dirty: a page that is written again and
+//! again is not to go to the disk each time.
+//!
 //! What is asked for waits in the [`Queue`] of the cache, from which threads of its own take it
 //! (`housekeeper.rs`): two, so that one prepares its pages while the other waits for the store. They
-//! fill pages as everybody does (`batch.rs`), wait for nobody meanwhile, and stop where there is no
-//! memory. What fails is forgotten: who needs the page hears of it when he reads it.
+//! fill pages as everybody does (`batch.rs`) and write them back as everybody does (`writeback.rs`),
+//! wait for nobody meanwhile, and stop where there is no memory. What fails to be read is forgotten:
+//! who needs the page hears of it when he reads it. What fails to be written is for `sync` to tell.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -27,6 +33,9 @@ const FIRST_WINDOW: u64 = 16;
 
 /// Pages that a thread takes from the queue at a time, where the store says nothing: 1 MiB.
 const PIECE: u64 = 256;
+
+/// Pages that are written behind at least: one large write.
+const BEHIND: u64 = 256;
 
 /// Ranges that wait at most; more are not read ahead.
 const MAX_WAITING: usize = 64;
@@ -64,6 +73,8 @@ pub(crate) struct Pattern {
     /// The first page of the last window: when it is read, the next one is asked for.
     mark: AtomicU64,
     seen: plain::Mutex<Seen>,
+    /// Bytes that were written one after the other, and not yet asked to be written back.
+    written: plain::Mutex<Range<u64>>,
 }
 
 #[derive(Debug, Default, Hash)]
@@ -77,18 +88,27 @@ struct Seen {
     window: Option<Range<u64>>,
 }
 
-/// Pages that are to be read ahead.
+/// What is to be done with pages.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Task {
+    /// They are to be read ahead; one of them is shown without a hint.
+    Read { quiet: Option<PageIndex> },
+    /// They are to be written behind.
+    Write,
+}
+
+/// Pages that are to be read ahead, or written behind.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
     pub mapping: Arc<Mapping>,
     pub pages: Range<u64>,
-    /// The page that is shown without a hint.
-    pub quiet: Option<PageIndex>,
+    pub task: Task,
 }
 
 impl Default for Pattern {
     fn default() -> Self {
-        Self { mark: AtomicU64::new(NONE), seen: plain::Mutex::default() }
+        let (seen, written) = (plain::Mutex::default(), plain::Mutex::new(0..0));
+        Self { mark: AtomicU64::new(NONE), seen, written }
     }
 }
 
@@ -126,8 +146,33 @@ impl Pattern {
         // Relaxed: as `advise`.
         self.mark.store(window.as_ref().map_or(NONE, |window| window.start), Relaxed);
         let pages = window?;
-        let quiet = Some(PageIndex(pages.start));
-        Some(Wanted { mapping: mapping.clone(), pages, quiet })
+        let task = Task::Read { quiet: Some(PageIndex(pages.start)) };
+        Some(Wanted { mapping: mapping.clone(), pages, task })
+    }
+
+    /// Bytes were written: what to write behind, if anything. `enough` says whether so much is
+    /// dirty that it is time.
+    pub fn wrote(
+        &self,
+        mapping: &Arc<Mapping>,
+        bytes: Range<u64>,
+        enough: impl Fn() -> bool,
+    ) -> Option<Wanted> {
+        if mapping.read_ahead_pages == 0 {
+            return None;
+        }
+        let mut written = plain::lock(&self.written);
+        if bytes.start != written.end {
+            written.start = bytes.start;
+        }
+        written.end = bytes.end;
+        // The last page may be written to again: it is left for the next time.
+        let pages = PageIndex::of_offset(written.start).0..PageIndex::of_offset(written.end).0;
+        if pages.end - pages.start < BEHIND || !enough() {
+            return None;
+        }
+        written.start = PageIndex(pages.end).offset();
+        Some(Wanted { mapping: mapping.clone(), pages, task: Task::Write })
     }
 }
 
@@ -165,7 +210,7 @@ impl Seen {
     }
 }
 
-/// What is to be read ahead in one cache.
+/// What is to be read ahead and written behind in one cache.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     jobs: Mutex<Jobs>,
@@ -207,7 +252,7 @@ impl Queue {
         true
     }
 
-    /// Nothing of this file is read ahead when this returns, but for what is asked for meanwhile.
+    /// Nothing of this file is read ahead or written behind when this returns, but for what is asked for meanwhile.
     /// Waits for the store, and for nobody else.
     pub fn forget(&self, mapping: &Arc<Mapping>) {
         let mut jobs = self.jobs.lock();
@@ -243,9 +288,10 @@ impl Queue {
                 continue;
             };
             let mut wanted = first.clone();
-            let piece = match wanted.mapping.read_ahead_pages {
-                0 => PIECE,
-                pages => pages,
+            let piece = match (wanted.task, wanted.mapping.read_ahead_pages) {
+                (Task::Write, _) => BEHIND,
+                (Task::Read { .. }, 0) => PIECE,
+                (Task::Read { .. }, pages) => pages,
             };
             wanted.pages.end = wanted.pages.end.min(wanted.pages.start.saturating_add(piece));
             first.pages.start = wanted.pages.end;
@@ -260,7 +306,7 @@ impl Queue {
     }
 }
 
-/// Something that is being read ahead; done when it is dropped.
+/// Something that is being read or written; done when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Running<'q> {
     queue: &'q Queue,

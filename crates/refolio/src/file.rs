@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::panic::Location;
 
-use crate::ahead::{Advice, Pattern, Wanted};
+use crate::ahead::{Advice, Pattern, Task, Wanted};
 use crate::batch::{self, Need};
 use crate::cache::Inner;
 use crate::core::{Core, FolioRef};
@@ -169,7 +169,11 @@ impl File {
             Advice::DontNeed => drop(self.evict(pages)?),
             Advice::WillNeed => {
                 let pages = pages.start..pages.end.min(PageIndex::count(self.len()));
-                let wanted = Wanted { mapping: self.mapping.clone(), pages, quiet: None };
+                let wanted = Wanted {
+                    mapping: self.mapping.clone(),
+                    pages,
+                    task: Task::Read { quiet: None },
+                };
                 if !wanted.pages.is_empty() && !self.core.ahead.ask(wanted.clone()) {
                     let mut pages = wanted.pages.map(PageIndex);
                     let _ = batch::fill(
@@ -227,7 +231,13 @@ impl File {
     #[doc(alias = "pwrite")]
     pub fn write_at(&self, from: &[u8], offset: u64) -> Result<()> {
         self.check_change(offset.checked_add(from.len() as u64))?;
-        write::to_file(self.core(), &self.mapping, from, offset)
+        write::to_file(self.core(), &self.mapping, from, offset)?;
+        let bytes = offset..offset + from.len() as u64;
+        let behind = self.pattern.wrote(&self.mapping, bytes, || writeback::is_due(self.core()));
+        if let Some(wanted) = behind {
+            self.core.ahead.ask(wanted);
+        }
+        Ok(())
     }
 
     fn check_change(&self, end: Option<u64>) -> Result<()> {

@@ -4,10 +4,11 @@
 
 use std::time::{Duration, Instant};
 
+use crate::ahead::{Task, Wanted};
 use crate::batch::{self, Need};
 use crate::cache;
 use crate::clock::{GOES, TICK};
-use crate::core::{Core, Wanted};
+use crate::core::{self, Core, FolioRef};
 use crate::reclaim;
 use crate::sync::Relaxed;
 use crate::units::PageIndex;
@@ -41,7 +42,7 @@ pub(crate) fn run(core: &Core, interval: Duration) {
 
 /// Sleeps until something is wanted, or the time has come to look for dirty pages; keeps the clock
 /// meanwhile, when somebody has started it.
-fn next(core: &Core, limit: Duration) -> Wanted {
+fn next(core: &Core, limit: Duration) -> core::Wanted {
     let begun = Instant::now();
     let mut clock_goes_until = None;
     core.clock.stand();
@@ -92,17 +93,28 @@ fn write_back(core: &Core) {
     }
 }
 
-/// Reads ahead what is asked for, until the cache ends.
+/// Reads ahead and writes behind what is asked for, until the cache ends.
 #[doc(alias = "page_cache_ra_unbounded")]
 pub(crate) fn read_ahead(core: &Core) {
     while let Some(running) = core.ahead.next() {
-        let wanted = &running.wanted;
-        let mut pages = wanted.pages.clone().map(PageIndex);
-        let (mapping, quiet) = (&wanted.mapping, wanted.quiet);
-        for (pages, error) in
-            batch::fill(core, mapping, Need::Ahead, quiet, &mut pages, &mut |_, _| {})
-        {
-            tracing::debug!(?pages, %error, "reading ahead");
+        let Wanted { mapping, pages, task } = &running.wanted;
+        match task {
+            Task::Read { quiet } => {
+                let mut indices = pages.clone().map(PageIndex);
+                let mut shown = |_: &FolioRef<'_>, _| {};
+                let need = Need::Ahead;
+                let failed = batch::fill(core, mapping, need, *quiet, &mut indices, &mut shown);
+                for (pages, error) in failed {
+                    tracing::debug!(?pages, %error, "reading ahead");
+                }
+            }
+            Task::Write => {
+                // A failure is recorded for `sync`, and the pages stay dirty.
+                let patience = Patience::Skip;
+                if let Err(error) = writeback::write_range(core, mapping, pages.clone(), patience) {
+                    tracing::warn!(%error, "writing behind");
+                }
+            }
         }
     }
 }
