@@ -1,16 +1,16 @@
 //! A file in the cache.
 
+mod many;
+
 use std::ops::Range;
 use std::panic::Location;
 
-use crate::ahead::{Advice, Pattern, Task, Wanted};
-use crate::batch::{self, Need};
+use crate::ahead::Pattern;
 use crate::cache::Inner;
 use crate::core::{Core, FolioRef};
 use crate::error::{Error, Result};
 use crate::errseq::Seen;
 use crate::holder::Held;
-use crate::many::{self, ReadAt};
 use crate::mapping::Mapping;
 use crate::migrate::Place;
 use crate::page::{Page, PageMut};
@@ -111,85 +111,6 @@ impl File {
         read::from_file(self.core(), &self.mapping, &self.pattern, into, offset)
     }
 
-    /// Does many reads at once: pages that are not cached are read in together, as many at a time as
-    /// the store has in hand, and of those that are cached the next ones are brought to the
-    /// processor's caches while one is copied. Each read is as a [`read_at`](Self::read_at), and
-    /// says afterwards how many bytes it [got](ReadAt::done). They may overlap.
-    ///
-    /// A file opened with `FileStoreOptions::io_uring` (feature `io-uring`) has as many pages in
-    /// flight as there are in the call, up to 128; larger calls keep the disk busy throughout.
-    ///
-    /// ```
-    /// # use refolio::{Cache, MemStore, NodeOptions, OpenOptions, ReadAt};
-    /// # let cache = Cache::builder().node(NodeOptions::new(1 << 20))
-    /// #     .node(NodeOptions::new(1 << 20)).build()?;
-    /// let file = cache.open_store(MemStore::with_bytes(vec![7; 50_000]), &OpenOptions::new())?;
-    /// let (mut a, mut b, mut c) = ([0; 64], [0; 64], [0; 9000]);
-    /// let mut reads =
-    ///     [ReadAt::new(20_480, &mut a), ReadAt::new(49_990, &mut b), ReadAt::new(100, &mut c)];
-    /// file.read_many(&mut reads)?;
-    /// assert_eq!(reads.each_ref().map(|read| read.done()), [64, 10, 9000]);
-    /// assert!(reads[1].bytes().iter().all(|byte| *byte == 7));
-    /// # Ok::<(), refolio::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// Those of `read_at`, of the first read in the slice that failed. All others are done all the
-    /// same; those that failed got the bytes before the page that could not be read.
-    #[doc(alias = "preadv")]
-    #[doc(alias = "io_uring")]
-    pub fn read_many(&self, reads: &mut [ReadAt<'_>]) -> Result<()> {
-        many::from_file(self.core(), &self.mapping, reads)
-    }
-
-    /// Says how the file, or these pages of it, will be used. `Normal`, `Sequential` and `Random`
-    /// are about all reads by this handle, whatever the range; `WillNeed` has threads of the cache
-    /// read the pages in, as far as there is memory for them (a cache without background threads
-    /// reads them in before it returns); `DontNeed` is [`evict`](Self::evict).
-    ///
-    /// ```
-    /// # use refolio::{Advice, Cache, NodeOptions};
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("data");
-    /// # std::fs::write(&path, vec![1; 400_000])?;
-    /// # let cache = Cache::builder().node(NodeOptions::new(1 << 20))
-    /// #     .node(NodeOptions::new(1 << 20)).build()?;
-    /// let file = cache.open(&path)?;
-    /// file.advise(0..u64::MAX, Advice::Random)?;  // Nothing is read ahead for this handle …
-    /// file.advise(0..50, Advice::WillNeed)?;      // … but these pages shall be.
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// Those of `evict` for `DontNeed`, and otherwise none: what cannot be read ahead is not.
-    #[doc(alias = "posix_fadvise")]
-    pub fn advise(&self, pages: Range<u64>, advice: Advice) -> Result<()> {
-        match advice {
-            Advice::Normal | Advice::Sequential | Advice::Random => self.pattern.advise(advice),
-            Advice::DontNeed => drop(self.evict(pages)?),
-            Advice::WillNeed => {
-                let pages = pages.start..pages.end.min(PageIndex::count(self.len()));
-                let wanted = Wanted {
-                    mapping: self.mapping.clone(),
-                    pages,
-                    task: Task::Read { quiet: None },
-                };
-                if !wanted.pages.is_empty() && !self.core.ahead.ask(wanted.clone()) {
-                    let mut pages = wanted.pages.map(PageIndex);
-                    let _ = batch::fill(
-                        self.core(),
-                        &self.mapping,
-                        Need::Ahead,
-                        None,
-                        &mut pages,
-                        &mut |_, _| {},
-                    );
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Begins to bring the byte at `offset` from memory to the processor's caches, with what it
     /// takes to read it or to pin its page; does not wait for it. Who knows which pages come next
     /// asks for them a few ahead: then they are waited for together.
@@ -215,7 +136,7 @@ impl File {
     /// ```
     #[inline(always)]
     pub fn prefetch(&self, offset: u64) {
-        many::prefetch(self.core(), &self.mapping, offset);
+        crate::many::prefetch(self.core(), &self.mapping, offset);
     }
 
     /// Writes all of `from` at byte `offset`; the file gets longer where that is beyond its end.
@@ -424,25 +345,6 @@ impl File {
             None | Some(0) => Err(Error::OutOfRange { index, pages: PageIndex::count(len) }),
             Some(rest) => Ok(rest.min(PAGE_SIZE as u64) as usize),
         }
-    }
-
-    /// Reads the pages of the range in that are not cached; how many there were.
-    ///
-    /// # Errors
-    /// As [`read_at`](Self::read_at).
-    #[doc(alias = "readahead")]
-    pub fn load(&self, pages: Range<u64>) -> Result<u64> {
-        let end = pages.end.min(PageIndex::count(self.len()));
-        let mut missing = (pages.start..end).map(PageIndex);
-        let mut loaded = 0;
-        let mut shown = |folio: &FolioRef<'_>, base: PageIndex| {
-            let within =
-                base.0.max(pages.start)..(base.0 + u64::from(folio.folio().pages())).min(end);
-            loaded += within.end - within.start;
-        };
-        let core = self.core();
-        let failed = batch::fill(core, &self.mapping, Need::Now, None, &mut missing, &mut shown);
-        failed.into_iter().next().map_or(Ok(loaded), |(_, error)| Err(error))
     }
 
     /// The node that page `index` is on at this moment; None when it is not cached.
