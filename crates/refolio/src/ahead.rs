@@ -202,11 +202,12 @@ impl Seen {
             Advice::Sequential => max,
             // The first page that is read is mostly followed by the second.
             _ if follows => {
-                ((pages.end - pages.start) * 4).clamp(FIRST_WINDOW, max.max(FIRST_WINDOW))
+                let least = FIRST_WINDOW.min(max);
+                ((pages.end - pages.start).saturating_mul(4)).clamp(least, max)
             }
             _ => return None,
         };
-        Some(pages.end..pages.end.saturating_add(size.min(max)))
+        Some(pages.end..pages.end.saturating_add(size))
     }
 }
 
@@ -252,8 +253,8 @@ impl Queue {
         true
     }
 
-    /// Nothing of this file is read ahead or written behind when this returns, but for what is asked for meanwhile.
-    /// Waits for the store, and for nobody else.
+    /// Nothing of this file is read ahead or written behind when this returns, but for what is asked
+    /// for meanwhile. Waits for the store, and for nobody else.
     pub fn forget(&self, mapping: &Arc<Mapping>) {
         let mut jobs = self.jobs.lock();
         jobs.waiting.retain(|wanted| !Arc::ptr_eq(&wanted.mapping, mapping));

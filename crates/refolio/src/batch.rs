@@ -59,17 +59,32 @@ pub(crate) fn fill<'c, 'b>(
         filling: Vec::new(),
         vacant: Vec::new(),
         in_hand: 0,
+        at_most: at_most(core, mapping),
+        taken: 0,
         failed: Vec::new(),
     };
     let store = mapping.store();
     loop {
+        batch.taken = 0;
         store.read_batch(&mut batch);
+        // A store that takes none of them has them read one after the other.
+        if batch.taken == 0 {
+            let _left_to_be_read_alone = batch.take();
+        }
         batch.read_alone();
         // The store has left some untaken when there was no memory beside what it had in hand.
         if batch.pages.peek().is_none() {
             return std::mem::take(&mut batch.failed);
         }
     }
+}
+
+/// How many folios one batch may have in hand: what is being filled cannot be evicted, and others need
+/// memory, too. An eighth of it.
+fn at_most(core: &Core, mapping: &Mapping) -> usize {
+    let frames: usize = core.nodes.iter().map(|node| node.frames as usize).sum();
+    let part = if cfg!(refolio_model) { 1 } else { 8 };
+    ((frames / part) >> mapping.order).max(1)
 }
 
 /// A folio that is being filled: locked, in its slot, without bytes yet.
@@ -89,6 +104,10 @@ struct Batch<'c, 'b> {
     filling: Vec<Option<Filling<'c>>>,
     vacant: Vec<usize>,
     in_hand: usize,
+    /// Folios that may be in hand.
+    at_most: usize,
+    /// Reads that the store has taken since it was called.
+    taken: usize,
     failed: Failed,
 }
 
@@ -198,6 +217,9 @@ impl<'c> Batch<'c, '_> {
 
 impl<'c> ReadBatch<'c> for Batch<'c, '_> {
     fn take(&mut self) -> Option<BatchRead<'c>> {
+        if self.in_hand >= self.at_most {
+            return None;
+        }
         loop {
             let filling = self.next()?;
             let Progress { wanted, .. } = filling.progress;
@@ -214,6 +236,7 @@ impl<'c> ReadBatch<'c> for Batch<'c, '_> {
             let offset = filling.progress.offset();
             self.filling[key] = Some(filling);
             self.in_hand += 1;
+            self.taken += 1;
             return Some(BatchRead::new(key, offset, into));
         }
     }

@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 const READ_AHEAD_BYTES: usize = 2 << 20;
 
 /// Bytes that one call reads at most.
-const RUN_BYTES: u64 = 512 << 10;
+const RUN_BYTES: u64 = 1 << 20;
 
 /// A plain file as a store.
 ///

@@ -27,7 +27,8 @@ use std::io::{self, IoSlice};
 
 /// The bytes behind a mapping: a file, an object, a device.
 ///
-/// Five methods, and a few that are provided. Each may fail and each may be called by many threads at once. The cache
+/// Five methods, and a few that are provided. Each may fail and may be called by many threads at
+/// once. The cache
 /// never has two calls in flight for the same bytes, except that [`set_len`](Self::set_len) may run
 /// beside reads and writes of what it cuts off: then either order is fine.
 ///

@@ -16,6 +16,8 @@ pub enum Does {
     AnswerShort,
     /// Says that it was interrupted.
     Interrupted,
+    /// Takes none.
+    Nothing,
     /// Panics when it has them all in hand.
     Panic,
 }
@@ -49,7 +51,9 @@ impl Store for Handful {
 
     fn read_batch<'a>(&self, batch: &mut (dyn ReadBatch<'a> + '_)) {
         let mut hand = Vec::new();
-        while let Some(read) = batch.take() {
+        while self.does != Does::Nothing
+            && let Some(read) = batch.take()
+        {
             hand.push(read);
         }
         self.most.fetch_max(hand.len(), Relaxed);
@@ -57,7 +61,7 @@ impl Store for Handful {
         for (n, mut read) in hand.into_iter().enumerate().rev() {
             let (offset, len) = (read.offset(), read.buf().len());
             match self.does {
-                Does::Answer | Does::Panic => {
+                Does::Answer | Does::Nothing | Does::Panic => {
                     let result = self.inner.read(offset, read.buf());
                     batch.answer(read, result);
                 }
