@@ -18,7 +18,6 @@ use crate::units::{FrameNo, PageIndex};
 pub(crate) struct Hints {
     /// A power of two of them, or none.
     places: Vec<AtomicU32>,
-    mask: u64,
 }
 
 impl Hints {
@@ -27,14 +26,14 @@ impl Hints {
         let places = if pages > 0 { pages.checked_next_power_of_two()? } else { 0 };
         let mut hints = vec_with_room(places)?;
         hints.extend((0..places).map(|_| AtomicU32::new(0)));
-        Some(Self { places: hints, mask: (places as u64).wrapping_sub(1) })
+        Some(Self { places: hints })
     }
 
     /// Pages that follow each other have places that do; files begin anywhere.
     #[inline]
     fn place(&self, mapping: u32, index: PageIndex) -> Option<&AtomicU32> {
         let key = index.0.wrapping_add(u64::from(mapping.wrapping_mul(0x9e37_79b1)));
-        self.places.get((key & self.mask) as usize)
+        self.places.get(key as usize & self.places.len().wrapping_sub(1))
     }
 
     /// The first frame of the folio that may have the page.
