@@ -33,6 +33,7 @@ mod special;
 mod sys;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
@@ -48,6 +49,7 @@ use special::Special;
 use sys::Map;
 
 pub use machine::undo;
+pub use turn::Turn;
 
 use crate::expected::Gaps;
 use crate::subject::{Counters, Need};
