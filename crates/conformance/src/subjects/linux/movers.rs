@@ -168,6 +168,36 @@ pub(crate) fn moved_to(
     Ok(stayed)
 }
 
+/// Round trips of all pages in one call: a kernel may wait for everybody between two calls, but not
+/// between two pages of one.
+const ROUND_TRIPS: usize = 16;
+
+/// Moves all pages to every node in turn, several times, in one call.
+pub(crate) fn round_trips(play: &Play) -> Result<(), Stop> {
+    let (pages, nodes) = (all(play), &play.machine.nodes);
+    let mut last = sys::where_are(&pages).map_err(refused("move_pages"))?;
+    let to: Vec<i32> = (0..ROUND_TRIPS)
+        .flat_map(|_| nodes.iter().flat_map(|node| pages.iter().map(|_| *node as i32)))
+        .collect();
+    let addresses = pages.repeat(ROUND_TRIPS * nodes.len());
+    let status = sys::move_each(&addresses, &to, mover(play)).map_err(refused("move_pages"))?;
+    for (number, (now, to)) in status.into_iter().zip(to).enumerate() {
+        let last = &mut last[number % pages.len()];
+        let fact = match now {
+            Where::Node(node) if node != to as usize => Fact::Again,
+            Where::Node(_) if *last == now => Fact::Here,
+            Where::Node(_) => Fact::Moved,
+            Where::Not(libc::EBUSY | libc::EAGAIN) => Fact::Busy,
+            Where::Not(_) => Fact::Gone,
+        };
+        if fact == Fact::Moved {
+            *last = now;
+        }
+        play.tally.add(fact, 1);
+    }
+    Ok(())
+}
+
 /// What another way of moving has done to the pages' nodes: those that were elsewhere.
 fn counted(
     play: &Play,

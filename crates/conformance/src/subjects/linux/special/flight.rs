@@ -5,14 +5,14 @@ use std::io::{Read, Write, pipe};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use refolio::PAGE_SIZE;
 
 use super::super::Settings;
 use super::super::ground::eventually;
 use super::super::machine::{Stop, refused};
-use super::super::movers::{all, moved_to};
+use super::super::movers::round_trips;
 use super::super::play::Play;
 use super::super::sys::{self, Map};
 use super::settle;
@@ -37,16 +37,11 @@ fn while_moving(
         over.store(true, SeqCst);
         done
     };
-    let addresses = all(play);
-    let round_trip = || {
-        let mut nodes = play.machine.nodes.iter();
-        nodes.try_for_each(|node| moved_to(play, &addresses, *node).map(drop))
-    };
     std::thread::scope(|scope| {
         let (again, act) = (&again, &act);
         let actors: Vec<_> =
             (0..threads).map(|thread| scope.spawn(move || again(&|| act(thread)))).collect();
-        let moved = again(&round_trip);
+        let moved = again(&|| round_trips(play));
         let joined = actors.into_iter().map(|actor| {
             actor.join().unwrap_or_else(|_| Err(Stop::fails(Wrong::Panicked, "a thread")))
         });
@@ -56,18 +51,28 @@ fn while_moving(
     })
 }
 
-/// More readers than processors, so that some are put aside in the middle of a look.
-const READERS: u64 = 8;
+/// Few readers: one that is put aside while it holds a page is in the mover's way.
+const READERS: u64 = 2;
 
 /// Lines that a reader reads in a turn.
 const TURN: u64 = 256;
 
-/// Reads pages that nobody writes, a line at a time, by calls.
+/// For so long sleeps, and then takes a processor, who puts readers aside in the middle of a look.
+const ASIDE: (Duration, Duration) = (Duration::from_micros(200), Duration::from_millis(1));
+
+/// Reads pages that nobody writes, a line at a time, by calls. Readers give way to everybody: what a
+/// slot held when they were put aside may be elsewhere when they go on, and its frame another's.
 pub(super) fn read(play: &Arc<Play>, settings: &Settings) -> Result<(), Stop> {
     let backing = play.ground.file.as_ref().ok_or(Stop::Lacks("a file"))?;
     let bytes = play.ground.ledger.first_bytes();
     let lines = (bytes.len() / LINE) as u64;
-    while_moving(play, settings, READERS, |reader| {
+    while_moving(play, settings, READERS + 1, |reader| {
+        if reader == READERS {
+            put_aside();
+            return Ok(());
+        }
+        // (Who cannot give way, reads nevertheless.)
+        let _ = rustix::process::setpriority_process(None, 19);
         let turn = play.tally.so_far(Fact::Read) + reader;
         let mut rng = fastrand::Rng::with_seed(mix(play.seed ^ turn));
         for _ in 0..TURN {
@@ -81,6 +86,14 @@ pub(super) fn read(play: &Arc<Play>, settings: &Settings) -> Result<(), Stop> {
         play.tally.add(Fact::Read, TURN);
         Ok(())
     })
+}
+
+fn put_aside() {
+    std::thread::sleep(ASIDE.0);
+    let awake = Instant::now();
+    while awake.elapsed() < ASIDE.1 {
+        std::hint::spin_loop();
+    }
 }
 
 /// What was read in the place of a line that nobody has written.
