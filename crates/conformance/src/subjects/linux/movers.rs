@@ -6,6 +6,7 @@ use std::time::Duration;
 use refolio::PAGE_SIZE;
 
 use super::frames;
+use super::kind::Kind;
 use super::machine::{Machine, NEEDS_ROOT, Stop, refused};
 use super::play::{Actor, Me, Play};
 use super::sys::{self, Mover, Where};
@@ -131,10 +132,12 @@ fn mover(play: &Play) -> Mover {
 }
 
 fn move_pages(play: &Play, me: &mut Me) -> Result<(), Stop> {
-    let addresses = {
-        let range = me.range(play);
-        addresses(play, range)
-    };
+    let mut range = me.range(play);
+    if play.ground.kind == Kind::Hugetlb {
+        // Such a page moves when its first address is named; at the others it is refused.
+        range.start = 0;
+    }
+    let addresses = addresses(play, range);
     let node = play.machine.nodes[me.rng.usize(0..play.machine.nodes.len())];
     moved_to(play, &addresses, node)?;
     me.pause();
