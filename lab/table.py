@@ -19,6 +19,11 @@ FEW = 5
 # Everything else is the kernel's own words (a panic, a warning, a hung task), or the machine's end.
 
 
+def is_there(path):
+    """Whether there is a verdict; one that is being reached is an empty file."""
+    return path.exists() and path.stat().st_size > 0
+
+
 def failures(path):
     """What failed in a run: (case, name of the failure), each once, in order."""
     run = json.loads(path.read_text())
@@ -60,7 +65,7 @@ def main():
     for patch in sorted((lab / "wrong").glob("*.patch")):
         path = verdicts / f"{patch.stem}.json"
         about = header(patch)
-        if not path.exists():
+        if not is_there(path):
             without += 1
             print(f"| `{patch.stem}` | {about['Class']} | {about['Wrong']} | no verdict yet |")
             continue
@@ -88,7 +93,7 @@ def main():
           f"its own: {len(known)} |")
     for patch in sorted((lab / "forms").glob("*.patch")):
         path = verdicts / f"{patch.stem}.json"
-        if path.exists():
+        if is_there(path):
             new = [key for key in failures(path) if key not in known]
             print(f"| `{patch.stem}` | {header(patch)['Wrong']} | {told(new) or 'none'} |")
         else:

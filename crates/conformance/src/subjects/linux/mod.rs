@@ -263,8 +263,8 @@ fn cell_run(
     let play = Arc::new(play);
     let before = proof::vmstat();
     let hope = match trigger {
-        // Where the kernel sees no reason to move these pages now, it sees none soon.
-        other if !other.is_told() => settings.length * 6,
+        // Where the kernel has seen no reason to move these pages for long, it sees none.
+        other if !other.is_told() => settings.hope / 2,
         slow if slow.takes_all() => settings.hope * 4,
         _ => settings.hope,
     };
