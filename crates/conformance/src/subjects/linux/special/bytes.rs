@@ -94,8 +94,15 @@ pub(super) fn moved_first(play: &Arc<Play>, _: &Settings) -> Result<(), Stop> {
     })
 }
 
+/// The only writer of a case.
+pub(super) fn writer(play: &Play) -> Me {
+    let rng = fastrand::Rng::with_seed(mix(play.seed));
+    let bytes = vec![0; PAGE_SIZE].into();
+    Me { number: 1, rng, rank: 0, writers: 1, calm: false, bytes }
+}
+
 /// Writes half of the parts, as the dice fall.
-fn put_half(play: &Play, me: &mut Me, way: Way) -> Result<(), Stop> {
+pub(super) fn put_half(play: &Play, me: &mut Me, way: Way) -> Result<(), Stop> {
     (0..play.ground.ledger.parts() / 2).try_for_each(|_| play.put(me, way, way))
 }
 
@@ -109,9 +116,7 @@ fn reaches_the_disk(
     let direct = backing.direct().ok_or(Stop::Lacks("a file system with direct I/O"))?;
     let len = play.ground.pages() as usize * PAGE_SIZE;
     let bounce = Map::new(Source::Private, len).map_err(refused("mmap"))?;
-    let rng = fastrand::Rng::with_seed(mix(play.seed));
-    let bytes = vec![0; PAGE_SIZE].into();
-    let mut me = Me { number: 1, rng, rank: 0, writers: 1, calm: false, bytes };
+    let mut me = writer(play);
     for round in 0..ROUNDS {
         backing.file.sync_all().map_err(refused("fsync"))?;
         act(&mut me, play.machine.nodes[(round + 1) % play.machine.nodes.len()])?;

@@ -120,12 +120,24 @@ specials! {
     "accounts-ext4" on EXT4, counts::accounts,
         "Dirty pages of files are counted on the node that they are on, and nowhere once gone.",
         "mm/migrate.c: NR_FILE_DIRTY and NR_ZONE_WRITE_PENDING; a drift throttles writers";
+    "accounts-mlocked" on Kind::Mlocked, counts::accounts,
+        "Locked pages are counted as locked on the node that they are on, and nowhere once gone.",
+        "mm/migrate.c, remove_migration_pte: the new page is locked where the old one was";
+    "charges-anon" on Kind::Anon, counts::charges,
+        "A cgroup is charged for its anonymous pages as before when they have moved.",
+        "mm/memcontrol.c, mem_cgroup_migrate: the new page is charged to whom the old one was";
+    "charges-ext4" on EXT4, counts::charges,
+        "A cgroup is charged for its pages of files as before when they have moved.",
+        "mm/memcontrol.c, mem_cgroup_migrate: the new page is charged to whom the old one was";
     "leaks" on Kind::Anon, counts::leaks,
         "As much memory is free after many moves as before them.",
         "mm/migrate.c, migrate_folio_done: the old page loses its last reference";
     "leaks-memfd" on Kind::Memfd, counts::leaks,
         "As much memory is free after many moves of shared pages as before them.",
         "mm/migrate.c: the cache's references go to the new page, and the old one is freed";
+    "swap-stored" on Kind::SwapCache, swap::stored,
+        "What was stored to a page that is in swap, too, outlives a move and being swapped out.",
+        "mm/rmap.c, try_to_migrate_one: the dirty bit of the page table is folded into the folio";
     "swap-shared" on Kind::SwapCache, swap::shared,
         "Who shares a place in swap gets the page that was read from there and then moved.",
         "fc346d0a70a1: all slots of the swap cache are replaced, each at the page's own index";

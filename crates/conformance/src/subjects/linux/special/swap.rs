@@ -1,5 +1,5 @@
-//! A page that several processes share by its place in swap alone: the cache of what was swapped is
-//! the only way from one to the other.
+//! Pages that were swapped out and read in: they are in memory, in the cache of what was swapped, and
+//! on the disk, and a move must keep all three in step.
 
 use std::io::{Read, Write, pipe};
 use std::sync::Arc;
@@ -9,13 +9,14 @@ use refolio::PAGE_SIZE;
 
 use super::super::Settings;
 use super::super::ground::eventually;
-use super::super::look::whole;
+use super::super::look::{Way, whole};
 use super::super::machine::{Stop, refused};
 use super::super::movers::all;
 use super::super::play::Play;
 use super::super::proof::Flag;
 use super::super::sys::{self, Advice, Map, Source, Where};
 use super::all_to;
+use super::bytes::{put_half, writer};
 use crate::tally::Fact;
 use crate::verdict::Wrong;
 
@@ -70,6 +71,24 @@ pub(super) fn shared(play: &Arc<Play>, _: &Settings) -> Result<(), Stop> {
             return Err(Stop::fails(Wrong::ForeignPage, detail));
         }
         play.tally.add(Fact::Forked, 1);
+    }
+    Ok(())
+}
+
+/// Stores to pages that are in swap as well, moves them, and has them swapped out and read in again.
+pub(super) fn stored(play: &Arc<Play>, _: &Settings) -> Result<(), Stop> {
+    let map = play.ground.map.as_ref().ok_or(Stop::Lacks("a mapping"))?;
+    let (mut me, mut word) = (writer(play), [0; 8]);
+    for node in &play.machine.nodes {
+        swap_out(play, map)?;
+        (0..map.pages()).for_each(|page| map.load(page as usize * PAGE_SIZE, &mut word));
+        cached(play, map)?;
+        put_half(play, &mut me, Way::Map)?;
+        all_to(play, *node)?;
+        swap_out(play, map)?;
+        let mut image = vec![0; map.pages() as usize * PAGE_SIZE];
+        map.load(0, &mut image);
+        whole(&play.ground.ledger, &image, "memory that was moved and swapped out")?;
     }
     Ok(())
 }
