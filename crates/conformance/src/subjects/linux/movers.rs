@@ -171,18 +171,19 @@ pub(crate) fn moved_to(
     Ok(stayed)
 }
 
-/// Round trips of all pages in one call: a kernel may wait for everybody between two calls, but not
-/// between two pages of one.
-const ROUND_TRIPS: usize = 16;
+/// Pages that one call moves: a kernel may wait for everybody between two calls, but not between two
+/// pages of one.
+const IN_ONE_CALL: usize = 1024;
 
-/// Moves all pages to every node in turn, several times, in one call.
-pub(crate) fn round_trips(play: &Play) -> Result<(), Stop> {
-    let (pages, nodes) = (all(play), &play.machine.nodes);
+/// Moves pages to every node in turn, several times, in one call.
+pub(crate) fn round_trips(play: &Play, pages: std::ops::Range<u64>) -> Result<(), Stop> {
+    let (pages, nodes) = (addresses(play, pages), &play.machine.nodes);
+    let trips = (IN_ONE_CALL / (pages.len() * nodes.len())).max(1);
     let mut last = sys::where_are(&pages).map_err(refused("move_pages"))?;
-    let to: Vec<i32> = (0..ROUND_TRIPS)
+    let to: Vec<i32> = (0..trips)
         .flat_map(|_| nodes.iter().flat_map(|node| pages.iter().map(|_| *node as i32)))
         .collect();
-    let addresses = pages.repeat(ROUND_TRIPS * nodes.len());
+    let addresses = pages.repeat(trips * nodes.len());
     let status = sys::move_each(&addresses, &to, mover(play)).map_err(refused("move_pages"))?;
     for (number, (now, to)) in status.into_iter().zip(to).enumerate() {
         let last = &mut last[number % pages.len()];

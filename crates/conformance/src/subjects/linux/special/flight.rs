@@ -1,13 +1,14 @@
 //! What happens at the very moment that a page is on its way: somebody looks its slot up, or forks.
 //! A mover that never rests makes such moments.
 
-use std::io::{Read, Write, pipe};
+use std::io::{PipeWriter, Read, Write, pipe};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use refolio::PAGE_SIZE;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::super::Settings;
 use super::super::ground::eventually;
@@ -20,79 +21,101 @@ use crate::content::{Content, LINE, LINES, Stamp, mix};
 use crate::tally::Fact;
 use crate::verdict::Wrong;
 
-/// Does `act` again and again in each of some threads, while all pages move from node to node,
-/// until the time is over or something is wrong.
-fn while_moving(
-    play: &Play,
-    settings: &Settings,
-    threads: u64,
-    act: impl Fn(u64) -> Result<(), Stop> + Sync,
-) -> Result<(), Stop> {
-    let (start, over) = (Instant::now(), AtomicBool::new(false));
-    let again = |act: &(dyn Fn() -> Result<(), Stop> + Sync)| {
-        let mut done = Ok(());
-        while done.is_ok() && !over.load(SeqCst) && start.elapsed() < settings.length * 8 {
-            done = act();
-        }
-        over.store(true, SeqCst);
-        done
-    };
-    std::thread::scope(|scope| {
-        let (again, act) = (&again, &act);
-        let actors: Vec<_> =
-            (0..threads).map(|thread| scope.spawn(move || again(&|| act(thread)))).collect();
-        let moved = again(&|| round_trips(play));
-        let joined = actors.into_iter().map(|actor| {
-            actor.join().unwrap_or_else(|_| Err(Stop::fails(Wrong::Panicked, "a thread")))
-        });
-        // All are waited for, before the first failure is told.
-        let joined: Vec<_> = joined.collect();
-        joined.into_iter().collect::<Result<(), Stop>>().and(moved)
-    })
+/// How long pages keep moving.
+fn length(settings: &Settings) -> Duration {
+    settings.length * 12
 }
 
-/// Few readers: one that is put aside while it holds a page is in the mover's way.
-const READERS: u64 = 2;
+/// Few pages, that each is moved often.
+const FEW: u64 = 8;
 
-/// Lines that a reader reads in a turn.
+/// Lines that are read before the reader looks at the clock.
 const TURN: u64 = 256;
 
-/// For so long sleeps, and then takes a processor, who puts readers aside in the middle of a look.
-const ASIDE: (Duration, Duration) = (Duration::from_micros(200), Duration::from_millis(1));
+/// For so long sleeps, and then takes the processor, who puts the reader aside.
+const ASIDE: (Duration, Duration) = (Duration::from_micros(50), Duration::from_micros(400));
 
-/// Reads pages that nobody writes, a line at a time, by calls. Readers give way to everybody: what a
-/// slot held when they were put aside may be elsewhere when they go on, and its frame another's.
+/// Reads pages that nobody writes, a line at a time, by calls. The reader is put aside again and
+/// again, in the middle of a look: what a slot held then may be elsewhere when it goes on, and the
+/// frame another page's.
+///
+/// Both are processes of their own, which have not mapped the pages: no processor has to be told
+/// when one is unmapped, and they move as fast as can be.
 pub(super) fn read(play: &Arc<Play>, settings: &Settings) -> Result<(), Stop> {
-    let backing = play.ground.file.as_ref().ok_or(Stop::Lacks("a file"))?;
-    let bytes = play.ground.ledger.first_bytes();
-    let lines = (bytes.len() / LINE) as u64;
-    while_moving(play, settings, READERS + 1, |reader| {
-        if reader == READERS {
-            put_aside();
-            return Ok(());
+    let (mut found, to) = pipe().map_err(refused("a pipe"))?;
+    let reader = sys::fork(|| read_on(play, settings, &to)).map_err(refused("fork"))?;
+    drop(to);
+    let putter_aside = sys::fork(|| put_aside(settings)).map_err(refused("fork"))?;
+    let (start, mut moved) = (Instant::now(), Ok(()));
+    while moved.is_ok() && start.elapsed() < length(settings) {
+        moved = round_trips(play, 0..FEW);
+    }
+    for child in [reader, putter_aside] {
+        if !eventually(settle(), || !matches!(child.ended(), Ok(None))) {
+            child.kill();
+            return Err(Stop::fails(Wrong::Hung, "a reader does not end"));
         }
-        // (Who cannot give way, reads nevertheless.)
-        let _ = rustix::process::setpriority_process(None, 19);
-        let turn = play.tally.so_far(Fact::Read) + reader;
-        let mut rng = fastrand::Rng::with_seed(mix(play.seed ^ turn));
-        for _ in 0..TURN {
-            let (at, mut found) = (rng.u64(0..lines) as usize * LINE, [0; LINE]);
-            let read = backing.file.read_exact_at(&mut found, at as u64);
-            read.map_err(refused("reading"))?;
-            if found != bytes[at..at + LINE] {
-                return Err(foreign(play, at, &found));
-            }
+    }
+    let mut said = Vec::new();
+    found.read_to_end(&mut said).map_err(refused("reading a pipe"))?;
+    moved?;
+    match said.split_first_chunk() {
+        Some((count, [])) => {
+            play.tally.add(Fact::Read, u64::from_le_bytes(*count));
+            Ok(())
         }
-        play.tally.add(Fact::Read, TURN);
-        Ok(())
-    })
+        Some((at, line)) => Err(foreign(play, u64::from_le_bytes(*at) as usize, line)),
+        None => Err(Stop::fails(Wrong::Refused, "a read failed")),
+    }
 }
 
-fn put_aside() {
-    std::thread::sleep(ASIDE.0);
-    let awake = Instant::now();
-    while awake.elapsed() < ASIDE.1 {
-        std::hint::spin_loop();
+/// In a child: reads until the time is over, and says how many lines; or the first one that was
+/// wrong, and where it is.
+fn read_on(play: &Play, settings: &Settings, mut to: &PipeWriter) -> u8 {
+    on_one_processor();
+    // (Who cannot give way, reads nevertheless.)
+    let _ = rustix::process::setpriority_process(None, 19);
+    let Some(backing) = &play.ground.file else { return 1 };
+    let bytes = play.ground.ledger.first_bytes();
+    let mut rng = fastrand::Rng::with_seed(mix(play.seed));
+    let (start, mut count, mut line) = (Instant::now(), 0u64, [0; LINE]);
+    while count % TURN != 0 || start.elapsed() < length(settings) {
+        let at = rng.usize(0..FEW as usize * LINES) * LINE;
+        if backing.file.read_exact_at(&mut line, at as u64).is_err() {
+            return 1;
+        }
+        if line != bytes[at..at + LINE] {
+            let told = to.write_all(&(at as u64).to_le_bytes()).and_then(|()| to.write_all(&line));
+            return u8::from(told.is_err());
+        }
+        count += 1;
+    }
+    u8::from(to.write_all(&count.to_le_bytes()).is_err())
+}
+
+/// In a child: takes the reader's processor for a moment, again and again.
+fn put_aside(settings: &Settings) -> u8 {
+    on_one_processor();
+    let start = Instant::now();
+    while start.elapsed() < length(settings) {
+        std::thread::sleep(ASIDE.0);
+        let awake = Instant::now();
+        while awake.elapsed() < ASIDE.1 {
+            std::hint::spin_loop();
+        }
+    }
+    0
+}
+
+/// Has this process run on the last processor that it may run on, and nowhere else: it is in the way
+/// of the other one there, and of nobody elsewhere.
+fn on_one_processor() {
+    let Ok(may) = sched_getaffinity(None) else { return };
+    if let Some(last) = (0..CpuSet::MAX_CPU).rev().find(|cpu| may.is_set(*cpu)) {
+        let mut one = CpuSet::new();
+        one.set(last);
+        // (Whoever may not choose stays where the kernel puts it.)
+        let _ = sched_setaffinity(None, &one);
     }
 }
 
@@ -141,11 +164,26 @@ fn write(play: &Play, map: &Map, round: u64, writer: u32) {
 pub(super) fn forked(play: &Arc<Play>, settings: &Settings) -> Result<(), Stop> {
     let map = map(play)?;
     write(play, map, 0, PARENT);
-    while_moving(play, settings, 1, |_| {
-        let round = play.tally.so_far(Fact::Forked);
-        part(play, map, round)?;
-        play.tally.add(Fact::Forked, 1);
-        Ok(())
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let mover = scope.spawn(|| {
+            let mut moved = Ok(());
+            while moved.is_ok() && !over.load(SeqCst) {
+                moved = round_trips(play, 0..map.pages());
+            }
+            moved
+        });
+        let (start, mut parted) = (Instant::now(), Ok(()));
+        for round in 0.. {
+            if parted.is_err() || mover.is_finished() || start.elapsed() > length(settings) {
+                break;
+            }
+            parted = part(play, map, round);
+            play.tally.add(Fact::Forked, 1);
+        }
+        over.store(true, SeqCst);
+        let moved = mover.join().map_err(|_| Stop::fails(Wrong::Panicked, "the mover"))?;
+        parted.and(moved)
     })
 }
 

@@ -57,6 +57,9 @@ specials! {
     "hot-ext4" on EXT4, bytes::hot,
         "A store to a file's page is seen by the load that follows it, while the page moves.",
         "2013, 'fix TLB flush race between migration, and change_protection_range'";
+    "hot-thp" on Kind::Thp, bytes::hot,
+        "A store to a huge page is seen by the load that follows it, wherever the huge page is.",
+        "mm/huge_memory.c, set_pmd_migration_entry: the entry is flushed before the copy";
     "stored-ext4" on EXT4, bytes::stored,
         "What was stored before a page moved reaches the disk after it has moved (ext4).",
         "mm/rmap.c (7.3: 2639): the dirty bit of the page table is folded into the folio";
@@ -102,6 +105,9 @@ specials! {
     "read-in-flight" on EXT4, flight::read,
         "A read finds the page that its slot has, at every moment of a move, and no other.",
         "mm/filemap.c, filemap_get_read_batch: the slot is looked at again with a reference held";
+    "read-in-flight-memfd" on Kind::Memfd, flight::read,
+        "A read of shared memory finds the page that its slot has, at every moment of a move.",
+        "mm/filemap.c, mapping_get_entry: the slot is looked at again with a reference held";
     "twins-ksm" on Kind::Ksm, holds::twins,
         "Twins that KSM has merged share a frame before and after a move, and part when written.",
         "4b0ece6fa016: the wrong index in remove_migration_pte left one of them behind";
