@@ -268,7 +268,10 @@ fn cell_run(
         slow if slow.takes_all() => settings.hope * 4,
         _ => settings.hope,
     };
-    let stops = play.play(&cast, &column.reach(kind), &Settings { hope, ..settings.clone() });
+    // One turn of these can take as long as another case may wait, on a machine that is busy.
+    let patience = settings.patience * if trigger.takes_all() { 2 } else { 1 };
+    let limits = Settings { hope, patience, ..settings.clone() };
+    let stops = play.play(&cast, &column.reach(kind), &limits);
     let none = Counters::default();
     let count = |play: &Play| play.tally.counts(&none, &none);
     *facts = count(&play);
