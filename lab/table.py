@@ -32,6 +32,13 @@ def failures(path):
     return {(case, failure["wrong"]): None for case, its in bad for failure in its["failures"]}
 
 
+def sizes(verdicts):
+    """How many cases the runs had; a suite that grew meanwhile had fewer in the first ones."""
+    runs = [json.loads(path.read_text()) for path in verdicts.glob("*.json") if is_there(path)]
+    counts = {run["start"]["cases"] for run in runs if run["start"]}
+    return " to ".join(str(count) for count in sorted({min(counts), max(counts)}))
+
+
 def header(patch):
     """The lines of a patch before its `---`, as a dictionary."""
     lines = patch.read_text().split("---\n")[0].splitlines()
@@ -62,6 +69,7 @@ def main():
     for path in verdicts.glob("unmodified*.json"):
         known |= failures(path)
     print((lab / "wrong-kernels.head.md").read_text())
+    print(f"Each run set out to try {sizes(verdicts)} cases.\n")
     print("| kernel | class | what is wrong in it | caught by |")
     print("|---|---|---|---|")
     named = other = missed = without = 0
