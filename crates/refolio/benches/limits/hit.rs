@@ -2,7 +2,7 @@
 //! same bytes.
 
 use std::hint::black_box;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use refolio::{File, PAGE_SIZE, PageIndex};
 
@@ -19,52 +19,53 @@ const SPAN: Duration = Duration::from_millis(250);
 #[repr(align(64))]
 struct Aligned<T>(T);
 
-/// Calls `step` for a while, with random numbers.
-#[inline(always)] // The loop has as few instructions as it can: they cost as much as those of a read.
-fn run(mut step: impl FnMut(u64)) -> Timing {
+/// A random 64 byte line: its page, and its first byte in there.
+#[derive(Clone, Copy, Default)]
+struct Line64 {
+    page: u32,
+    at: u32,
+}
+
+/// Runs `operation` for a while, with the page and the byte of random 64 byte lines of `bytes`.
+///
+/// The lines are drawn before, not in the time that is taken: the fewer instructions there are
+/// between two operations, the more of them the processor has in flight, and a random number has
+/// as many as the load that it is drawn for.
+#[inline(always)]
+pub fn random(bytes: usize, mut operation: impl FnMut(u64, usize)) -> Timing {
+    let pages = (bytes / PAGE_SIZE) as u32;
     let mut rng = fastrand::Rng::new();
-    let (mut lap, mut done) = (None, 0);
+    let mut lines = [Line64::default(); STEPS];
+    let (mut lap, mut done, mut taken) = (None, 0, Duration::ZERO);
     loop {
-        for _ in 0..STEPS {
-            step(rng.u64(..));
+        lines.fill_with(|| Line64 { page: rng.u32(..pages), at: rng.u32(..64) * 64 });
+        let start = Instant::now();
+        for line in &lines {
+            operation(u64::from(line.page), line.at as usize);
         }
+        let block = start.elapsed();
         match &lap {
             // The first ones warm up.
             None => lap = Some(Lap::start()),
-            Some(lap) if lap.elapsed() < SPAN => done += STEPS,
-            Some(_) => break,
+            Some(lap) => {
+                (done, taken) = (done + STEPS as u64, taken + block);
+                if lap.elapsed() > SPAN {
+                    break;
+                }
+            }
         }
     }
-    lap.map(|lap| lap.stop_busy(done + STEPS)).expect("begun above")
+    lap.map(|lap| lap.stop_busy(taken, done)).expect("begun above")
 }
 
-/// Between two looks at the clock.
-const STEPS: u64 = 4096;
-
-/// A random 64 byte line: its page, and its first byte in there.
-#[inline(always)]
-fn line_of(random: u64, pages: u64) -> (u64, usize) {
-    (((random >> 32) * pages) >> 32, random as usize % (PAGE_SIZE / 64) * 64)
-}
-
-/// Runs `operation` for a while, with the page and the byte of a random 64 byte line.
-#[inline(always)]
-pub fn random(bytes: usize, mut operation: impl FnMut(u64, usize)) -> Timing {
-    let pages = (bytes / PAGE_SIZE) as u64;
-    run(|random| {
-        let (page, at) = line_of(random, pages);
-        operation(page, at);
-    })
-}
+/// Lines that are drawn at a time.
+const STEPS: usize = 1024;
 
 /// The same, each line depending on what was found in the one before.
 #[inline(always)]
 fn dependent(bytes: usize, mut operation: impl FnMut(u64, usize) -> u64) -> Timing {
-    let (pages, mut found) = ((bytes / PAGE_SIZE) as u64, 0);
-    run(|random| {
-        let (page, at) = line_of(random ^ (found >> 63), pages);
-        found = operation(page, at);
-    })
+    let mut found = 0;
+    random(bytes, |page, at| found = operation(page ^ (found >> 63), at))
 }
 
 /// The same as [`random`], with each line told to `ahead` before [`AHEAD`] others have their turn.
@@ -74,12 +75,10 @@ fn told_ahead(
     mut ahead: impl FnMut(u64, usize),
     mut operation: impl FnMut(u64, usize),
 ) -> Timing {
-    let pages = (bytes / PAGE_SIZE) as u64;
     let (mut lines, mut turn) = ([(0, 0); AHEAD], 0);
-    run(|random| {
-        let next = line_of(random, pages);
-        ahead(next.0, next.1);
-        let (page, at) = std::mem::replace(&mut lines[turn % AHEAD], next);
+    random(bytes, |page, at| {
+        ahead(page, at);
+        let (page, at) = std::mem::replace(&mut lines[turn % AHEAD], (page, at));
         turn += 1;
         operation(page, at);
     })
@@ -99,8 +98,15 @@ pub fn read(file: &File, line: &mut [u8; 64], page: u64, at: usize) {
 #[inline(always)]
 fn pinned(file: &File, page: u64, at: usize) {
     let pin = file.page(PageIndex(page)).expect("a page that can be pinned");
-    let line = *pin[at..].first_chunk::<64>().expect("64 bytes");
-    black_box(&line);
+    let line = pin[at..].first_chunk::<64>().expect("64 bytes");
+    black_box(sum(line));
+}
+
+/// The words of a line, added up, as [`Bare::load_words`] does.
+#[inline(always)]
+fn sum(line: &[u8; 64]) -> u64 {
+    let words = line.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
+    words.fold(0, u64::wrapping_add)
 }
 
 /// A measurement, and what it is held against.
