@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Verb::Explain(args) => cmd::explain::run(args),
         Verb::Check(args) => cmd::check::run(args),
         Verb::Conform(args) => cmd::conform::run(args),
+        Verb::Bench(args) => cmd::bench::run(args),
         Verb::Lab(args) => cmd::lab::run(args),
     });
     match ended {

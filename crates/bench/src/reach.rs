@@ -1,0 +1,164 @@
+//! Reads of pages at random places, over and over, by whatever reaches them.
+
+use std::hint::black_box;
+use std::sync::Barrier;
+use std::time::Duration;
+
+use refolio::PAGE_SIZE;
+
+use crate::cpus;
+use crate::error::{Error, Result};
+use crate::noise::{Lap, Timing};
+use crate::picks::{Next, Picks, Uniform, Zipf};
+
+/// A way to reach a page, for many threads at a time.
+pub trait Reach: Sync {
+    /// What a thread needs for it besides room.
+    type Own;
+
+    /// For a new thread.
+    fn own(&self) -> Result<Self::Own>;
+
+    /// Reads all of 64 bytes; a number that depends on them.
+    fn line(&self, hand: &mut Hand, own: &mut Self::Own, page: u64, at: usize) -> u64;
+
+    /// Reads all of a page, to the hand's room or where it is.
+    fn page(&self, hand: &mut Hand, own: &mut Self::Own, page: u64);
+}
+
+/// What a thread has for itself. What is read goes to whole cache lines, as what is loaded bare
+/// does.
+#[derive(Debug)]
+#[repr(align(4096))]
+pub struct Hand {
+    /// Room for a page.
+    pub page: [u8; PAGE_SIZE],
+    /// Room for a line.
+    pub line: Line,
+    /// Something failed on the way.
+    wrong: Option<String>,
+}
+
+/// A cache line.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+pub struct Line(pub [u8; 64]);
+
+impl Hand {
+    fn new() -> Box<Self> {
+        Box::new(Self { page: [0; PAGE_SIZE], line: Line([0; 64]), wrong: None })
+    }
+
+    /// Something failed that should not: the measurement will be an error.
+    #[cold]
+    pub fn fail(&mut self, what: impl std::fmt::Debug) {
+        self.wrong = Some(format!("{what:?}"));
+    }
+}
+
+/// What is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// 64 bytes.
+    Line,
+    /// 64 bytes, which ones depending on what was found in those before.
+    Chain,
+    /// A whole page.
+    Page,
+}
+
+impl Shape {
+    /// For titles.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Line => "64 bytes",
+            Self::Chain => "64 bytes, each known only from the last",
+            Self::Page => "4 KiB",
+        }
+    }
+}
+
+/// Between two looks at the clock.
+const STEPS: u64 = 4096;
+
+/// Reads for so long on so many threads, each on a CPU of its own; the time for a read on a thread.
+pub fn measure<R: Reach>(
+    reach: &R,
+    picks: &Picks,
+    shape: Shape,
+    threads: usize,
+    span: Duration,
+) -> Result<Timing> {
+    let start = Barrier::new(threads);
+    let one = || match picks {
+        Picks::Uniform { pages } => race(reach, Uniform::new(*pages), shape, &start, span),
+        Picks::Zipf(draws) => race(reach, Zipf::new(draws), shape, &start, span),
+    };
+    let timings: Result<Vec<Timing>> = std::thread::scope(|scope| {
+        let spawn = |n| scope.spawn(move || cpus::at(n, one));
+        let running: Vec<_> = (0..threads).map(spawn).collect();
+        running.into_iter().map(cpus::join).collect()
+    });
+    Ok(mean(&timings?))
+}
+
+/// Of threads that ran side by side.
+pub fn mean(timings: &[Timing]) -> Timing {
+    let each = timings.iter().map(|timing| timing.each).sum::<f64>() / timings.len() as f64;
+    Timing { each, lost: timings.iter().map(|timing| timing.lost).fold(0.0, f64::max) }
+}
+
+#[inline(always)] // Each pair of a way and a draw has loops of its own.
+fn race<R: Reach>(
+    reach: &R,
+    mut next: impl Next,
+    shape: Shape,
+    start: &Barrier,
+    span: Duration,
+) -> Result<Timing> {
+    let own = reach.own();
+    start.wait();
+    let (hand, own) = (&mut *Hand::new(), &mut own?);
+    let timing = match shape {
+        Shape::Line => repeat(span, || {
+            let (page, at) = next.next(0);
+            black_box(reach.line(hand, own, page, at));
+        }),
+        Shape::Chain => {
+            let mut found = 0;
+            repeat(span, || {
+                let (page, at) = next.next(found);
+                found = reach.line(hand, own, page, at);
+            })
+        }
+        Shape::Page => repeat(span, || {
+            let (page, _) = next.next(0);
+            reach.page(hand, own, page);
+            black_box(&hand.page);
+        }),
+    };
+    match hand.wrong.take() {
+        None => Ok(timing),
+        Some(wrong) => Err(Error::failed("reading a page", wrong)),
+    }
+}
+
+/// Calls `step` for a while; the time for a call.
+#[inline(always)] // The loop has as few instructions as it can: they cost as much as those of a read.
+pub fn repeat(span: Duration, mut step: impl FnMut()) -> Timing {
+    (0..STEPS).for_each(|_| step()); // The first ones warm up.
+    let (lap, mut done) = (Lap::start(), 0);
+    loop {
+        (0..STEPS).for_each(|_| step());
+        done += STEPS;
+        if lap.elapsed() >= span {
+            return lap.stop_busy(done);
+        }
+    }
+}
+
+/// The first word of a line.
+#[inline(always)]
+pub fn first_word(line: &[u8; 64]) -> u64 {
+    line.first_chunk().map_or(0, |word| u64::from_le_bytes(*word))
+}

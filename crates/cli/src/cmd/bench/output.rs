@@ -1,0 +1,52 @@
+//! What `refolio bench` writes.
+
+use std::io::Write;
+use std::path::Path;
+
+use refolio_bench::{Results, plain};
+
+use super::args::Bench;
+use crate::exit::Failure;
+
+/// Files that cannot be written are better known of before than after.
+pub fn check(args: &Bench) -> Result<(), Failure> {
+    for path in args.json.iter().filter(|path| *path != Path::new("-")) {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if folder.is_some_and(|folder| !folder.is_dir()) {
+            let path = path.display();
+            return Err(Failure::unusable(format!("{path}: there is no such folder; make it")));
+        }
+    }
+    Ok(())
+}
+
+/// Tables on standard output, and files.
+pub fn tell(args: &Bench, measured: &[Results]) -> Result<(), Failure> {
+    let on_stdout = args.json.as_deref() == Some(Path::new("-"));
+    let mut text = String::new();
+    if on_stdout {
+        text = json(measured);
+    } else {
+        for results in measured {
+            text += &plain(results);
+            text += "\n";
+        }
+    }
+    // A reader that has gone away is nobody's problem.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    match &args.json {
+        Some(path) if !on_stdout => write(path, &json(measured)),
+        _ => Ok(()),
+    }
+}
+
+fn json(measured: &[Results]) -> String {
+    serde_json::to_string_pretty(measured).unwrap_or_default() + "\n"
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    std::fs::write(path, text).map_err(|error| {
+        let path = path.display();
+        Failure::unusable(format!("{path}: {error}; name a file in a folder you can write to"))
+    })
+}
