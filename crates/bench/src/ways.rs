@@ -1,11 +1,12 @@
 //! The ways to reach a page that are no limits: Refolio's, and a system call.
 
 use std::fs;
+use std::hint::black_box;
 
 use refolio::{File, PAGE_SIZE, PageIndex};
 
 use crate::error::Result;
-use crate::reach::{Hand, Reach, first_word};
+use crate::reach::{Hand, Line, Reach, first_word};
 
 /// Optimistic reads.
 #[derive(Clone, Copy, Debug)]
@@ -19,21 +20,20 @@ impl Reach for Read<'_> {
     }
 
     #[inline(always)]
-    fn line(&self, hand: &mut Hand, _own: &mut (), page: u64, at: usize) -> u64 {
+    fn line(&self, hand: &mut Hand, _own: &mut (), page: u64, at: usize) {
         let line = &mut hand.line.0;
         let done = self.0.read_at(line, page * PAGE_SIZE as u64 + at as u64);
-        let found = first_word(std::hint::black_box(line));
+        black_box(line);
         if !matches!(done, Ok(64)) {
-            hand.fail(done);
+            hand.fail();
         }
-        found
     }
 
     #[inline(always)]
     fn page(&self, hand: &mut Hand, _own: &mut (), page: u64) {
         let done = self.0.read_at(&mut hand.page, page * PAGE_SIZE as u64);
         if !matches!(done, Ok(PAGE_SIZE)) {
-            hand.fail(done);
+            hand.fail();
         }
     }
 }
@@ -50,14 +50,18 @@ impl Reach for Pin<'_> {
     }
 
     #[inline(always)]
-    fn line(&self, hand: &mut Hand, _own: &mut (), page: u64, at: usize) -> u64 {
-        match self.0.page(PageIndex(page)) {
-            Ok(pin) => match pin[at..].first_chunk::<64>() {
-                Some(line) => first_word(std::hint::black_box(&{ *line })),
-                None => 0,
-            },
-            Err(error) => {
-                hand.fail(error);
+    fn line(&self, hand: &mut Hand, _own: &mut (), page: u64, at: usize) {
+        let Ok(pin) = self.0.page(PageIndex(page)) else { return hand.fail() };
+        let Some(line) = pin[at..].first_chunk() else { return hand.fail() };
+        black_box(&Line(*line));
+    }
+
+    #[inline(always)]
+    fn chain(&self, hand: &mut Hand, _own: &mut (), page: u64, at: usize) -> u64 {
+        match self.0.page(PageIndex(page)).as_deref().map(|bytes| bytes[at..].first_chunk()) {
+            Ok(Some(line)) => first_word(black_box(line)),
+            _ => {
+                hand.fail();
                 0
             }
         }
@@ -67,7 +71,7 @@ impl Reach for Pin<'_> {
     fn page(&self, hand: &mut Hand, _own: &mut (), page: u64) {
         match self.0.page(PageIndex(page)) {
             Ok(pin) => hand.page.copy_from_slice(&pin),
-            Err(error) => hand.fail(error),
+            Err(_) => hand.fail(),
         }
     }
 }
@@ -101,9 +105,9 @@ impl<R: Reach<Own = ()>> Reach for Ahead<'_, R> {
     }
 
     #[inline(always)]
-    fn line(&self, hand: &mut Hand, later: &mut Later, page: u64, at: usize) -> u64 {
+    fn line(&self, hand: &mut Hand, later: &mut Later, page: u64, at: usize) {
         let (page, at) = self.turn(later, page, at);
-        self.1.line(hand, &mut (), page, at)
+        self.1.line(hand, &mut (), page, at);
     }
 
     #[inline(always)]
@@ -125,21 +129,20 @@ impl Reach for Pread<'_> {
     }
 
     #[inline(always)]
-    fn line(&self, hand: &mut Hand, _own: &mut (), page: u64, at: usize) -> u64 {
+    fn line(&self, hand: &mut Hand, _own: &mut (), page: u64, at: usize) {
         let line = &mut hand.line.0;
         let done = rustix::io::pread(self.0, &mut line[..], page * PAGE_SIZE as u64 + at as u64);
-        let found = first_word(line);
+        black_box(line);
         if !matches!(done, Ok(64)) {
-            hand.fail(done);
+            hand.fail();
         }
-        found
     }
 
     #[inline(always)]
     fn page(&self, hand: &mut Hand, _own: &mut (), page: u64) {
         let done = rustix::io::pread(self.0, &mut hand.page[..], page * PAGE_SIZE as u64);
         if !matches!(done, Ok(PAGE_SIZE)) {
-            hand.fail(done);
+            hand.fail();
         }
     }
 }

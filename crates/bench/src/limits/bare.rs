@@ -6,6 +6,7 @@
 //! measured here.
 #![allow(unsafe_code)] // Memory without any protocol is what is measured here.
 
+use std::hint::black_box;
 use std::marker::PhantomData;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -92,7 +93,12 @@ impl Reach for Bare<'_> {
     }
 
     #[inline(always)]
-    fn line(&self, _hand: &mut Hand, _own: &mut (), page: u64, at: usize) -> u64 {
+    fn line(&self, hand: &mut Hand, own: &mut (), page: u64, at: usize) {
+        black_box(self.chain(hand, own, page, at));
+    }
+
+    #[inline(always)]
+    fn chain(&self, _hand: &mut Hand, _own: &mut (), page: u64, at: usize) -> u64 {
         let at = page as usize * PAGE_SIZE + at;
         debug_assert!(at + 64 <= self.len && at.is_multiple_of(8));
         // SAFETY: as in `load`; aligned.
@@ -118,9 +124,14 @@ impl Reach for Widest<'_> {
     }
 
     #[inline(always)]
-    fn line(&self, _hand: &mut Hand, _own: &mut (), page: u64, at: usize) -> u64 {
+    fn line(&self, _hand: &mut Hand, _own: &mut (), page: u64, at: usize) {
+        black_box(&self.0.load(page as usize * PAGE_SIZE + at));
+    }
+
+    #[inline(always)]
+    fn chain(&self, _hand: &mut Hand, _own: &mut (), page: u64, at: usize) -> u64 {
         let line = self.0.load(page as usize * PAGE_SIZE + at);
-        first_word(std::hint::black_box(&line))
+        first_word(black_box(&line))
     }
 
     #[inline(always)]
@@ -171,7 +182,7 @@ impl Reach for BarePins<'_> {
     }
 
     #[inline(always)]
-    fn line(&self, _hand: &mut Hand, _own: &mut (), page: u64, at: usize) -> u64 {
+    fn line(&self, _hand: &mut Hand, _own: &mut (), page: u64, at: usize) {
         debug_assert!((page as usize) < self.bare.len / PAGE_SIZE);
         // SAFETY: within the arenas (invariants), as every caller computes `page`.
         let (frame, word) = unsafe {
@@ -182,10 +193,8 @@ impl Reach for BarePins<'_> {
         while let Err(now) = word.compare_exchange_weak(before, before + 1, Acquire, Relaxed) {
             before = now;
         }
-        let line = self.bare.load(frame * PAGE_SIZE + at);
-        let found = first_word(std::hint::black_box(&line));
+        black_box(&self.bare.load(frame * PAGE_SIZE + at));
         word.fetch_sub(1, Release);
-        found
     }
 
     #[inline(always)]

@@ -123,22 +123,18 @@ type Own = (Ring, usize);
 
 impl Batched<'_> {
     #[inline(always)]
-    fn read(&self, hand: &mut Hand, own: &mut Own, offset: u64, len: usize) {
+    fn read(&self, hand: &mut Hand, own: &mut Own, page: u64, at: usize, len: usize) {
         let (ring, prepared) = own;
-        ring.prepare(*prepared, offset, len);
+        ring.prepare(*prepared, page * PAGE_SIZE as u64 + at as u64, len);
         *prepared += 1;
         if *prepared < self.batch {
             return;
         }
         *prepared = 0;
-        let mut wrong = ring.wait(self.batch).err().map(|error| error.to_string());
-        ring.ended(|_, result| {
-            if result != len as i32 {
-                wrong = Some(format!("a read through io_uring has returned {result}"));
-            }
-        });
-        if let Some(wrong) = wrong {
-            hand.fail(wrong);
+        let mut wrong = ring.wait(self.batch).is_err();
+        ring.ended(|_, result| wrong |= result != len as i32);
+        if wrong {
+            hand.fail();
         }
     }
 }
@@ -151,13 +147,12 @@ impl Reach for Batched<'_> {
     }
 
     #[inline(always)]
-    fn line(&self, hand: &mut Hand, own: &mut Own, page: u64, at: usize) -> u64 {
-        self.read(hand, own, page * PAGE_SIZE as u64 + at as u64, 64);
-        0
+    fn line(&self, hand: &mut Hand, own: &mut Own, page: u64, at: usize) {
+        self.read(hand, own, page, at, 64);
     }
 
     #[inline(always)]
     fn page(&self, hand: &mut Hand, own: &mut Own, page: u64) {
-        self.read(hand, own, page * PAGE_SIZE as u64, PAGE_SIZE);
+        self.read(hand, own, page, 0, PAGE_SIZE);
     }
 }
