@@ -13,6 +13,11 @@ mod cpus;
 mod error;
 mod limits;
 mod noise;
+#[cfg(feature = "peers")]
+mod peers;
+#[cfg(not(feature = "peers"))]
+#[path = "no_peers.rs"]
+mod peers;
 mod picks;
 mod plan;
 mod reach;
@@ -33,7 +38,7 @@ pub use table::plain;
 pub const HAS_PEERS: bool = cfg!(feature = "peers");
 
 /// How many of them.
-const PEERS: u64 = 0;
+const PEERS: u64 = if HAS_PEERS { 5 } else { 0 };
 
 /// How many CPUs this process may use.
 pub fn cpus() -> usize {

@@ -5,7 +5,7 @@ use std::fs;
 
 use refolio::{File, PAGE_SIZE};
 
-use super::Run;
+use super::{Adds, Run};
 use crate::contest::{Contest, LIMIT};
 use crate::cpus;
 use crate::error::Result;
@@ -13,9 +13,9 @@ use crate::limits::arena::Arena;
 use crate::limits::bare::{Bare, BarePins, Widest};
 use crate::limits::mapped::Mapped;
 use crate::limits::uring::{Batched, Ring};
+use crate::peers::Peers;
 use crate::picks::Picks;
-use crate::plan::Plan;
-use crate::reach::{self, Reach, Shape};
+use crate::reach::Shape;
 use crate::resident;
 use crate::results::Role;
 use crate::ways::{Ahead, Pin, Pread, Read};
@@ -38,6 +38,7 @@ struct Ways<'w> {
     mapped: &'w Mapped,
     plain: &'w fs::File,
     uring: bool,
+    peers: Peers,
 }
 
 /// Measures.
@@ -55,7 +56,9 @@ pub fn run(run: &mut Run<'_>) -> Result<String> {
     }
     let bare = Bare::of_file(&file)?;
     let uring = uring.is_ok();
-    let ways = Ways { file: &file, bare, arena: &arena, mapped: &mapped, plain: &plain, uring };
+    let peers = Peers::filled(plan, host)?;
+    let ways =
+        Ways { file: &file, bare, arena: &arena, mapped: &mapped, plain: &plain, uring, peers };
     let (uniform, zipf) = (Picks::Uniform { pages }, Picks::zipf(pages, 0.99));
     for (shape, picks) in [
         (Shape::Line, &uniform),
@@ -73,6 +76,7 @@ pub fn run(run: &mut Run<'_>) -> Result<String> {
         }
     }
     pins(run, &ways, &uniform)?;
+    drop(ways);
     drop((file, cache));
     unnamed(run, &uniform)?;
     Ok(format!("{pages} pages of 4 KiB, all resident, at random; ns for each, on each thread"))
@@ -116,6 +120,7 @@ fn group(
         let batched = Batched { file: ways.plain, batch: BATCH };
         add.way(Role::Peer, "io_uring, batches of 32", batched);
     }
+    ways.peers.add_to(&mut add);
     goals(&mut contest, shape, picks, threads);
     run.contest(contest)
 }
@@ -130,26 +135,11 @@ fn goals(contest: &mut Contest<'_>, shape: Shape, picks: &Picks, threads: usize)
             contest.costs_at_most(1.6, READ, LIMIT);
             contest.costs_at_most(1.8, PIN, LIMIT);
             contest.is_at_least(15.0, READ, PREAD);
+            contest.is_at_least(4.0, READ, "quick_cache");
+            contest.is_at_least(15.0, READ, "foyer (S3-FIFO)");
         }
         Shape::Chain => contest.costs_at_most(1.25, READ, LIMIT),
         Shape::Page => contest.costs_at_most(1.1, READ, LIMIT),
-    }
-}
-
-/// What all of a group have in common.
-struct Adds<'a, 'c> {
-    contest: &'a mut Contest<'c>,
-    plan: &'c Plan,
-    picks: &'c Picks,
-    shape: Shape,
-    threads: usize,
-}
-
-impl<'c> Adds<'_, 'c> {
-    fn way(&mut self, role: Role, name: &str, way: impl Reach + 'c) {
-        let Self { plan, picks, shape, threads, .. } = *self;
-        let measure = move || reach::measure(&way, picks, shape, threads, plan.span);
-        self.contest.add(role, name, measure);
     }
 }
 

@@ -6,10 +6,13 @@ mod migrate;
 
 use std::time::Duration;
 
+use crate::contest::Contest;
 use crate::cpus;
 use crate::error::Result;
+use crate::picks::Picks;
 use crate::plan::{Host, Plan};
-use crate::results::{Group, Results};
+use crate::reach::{self, Reach, Shape};
+use crate::results::{Group, Results, Role};
 
 /// A set of measurements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +75,7 @@ pub struct Run<'r> {
 
 impl Run<'_> {
     /// Lets them take turns.
-    pub fn contest(&mut self, contest: crate::contest::Contest<'_>) -> Result<()> {
+    pub fn contest(&mut self, contest: Contest<'_>) -> Result<()> {
         self.groups.push(contest.run(self.plan, self.host)?);
         Ok(())
     }
@@ -80,6 +83,29 @@ impl Run<'_> {
     /// Something that was left out, or that one has to know.
     pub fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
+    }
+}
+
+/// What all ways of a contest have in common.
+pub struct Adds<'a, 'c> {
+    /// Those who take turns.
+    pub contest: &'a mut Contest<'c>,
+    /// How much.
+    pub plan: &'c Plan,
+    /// Which pages.
+    pub picks: &'c Picks,
+    /// What of them.
+    pub shape: Shape,
+    /// How many at a time.
+    pub threads: usize,
+}
+
+impl<'c> Adds<'_, 'c> {
+    /// Lets a way take part.
+    pub fn way(&mut self, role: Role, name: &str, way: impl Reach + 'c) {
+        let Self { plan, picks, shape, threads, .. } = *self;
+        let measure = move || reach::measure(&way, picks, shape, threads, plan.span);
+        self.contest.add(role, name, measure);
     }
 }
 
