@@ -173,9 +173,13 @@ fn others() -> Duration {
     // user, nice, system, idle, iowait, irq, softirq, steal: interrupts are mostly our device's.
     let used: u64 = [0, 1, 2, 7].iter().filter_map(|at| ticks.get(*at)).sum();
     let hertz = rustix::param::clock_ticks_per_second().max(1);
-    let ours = clock_gettime(ClockId::ProcessCPUTime);
-    let ours = Duration::new(ours.tv_sec as u64, ours.tv_nsec as u32);
-    Duration::from_millis(used * 1000 / hertz).saturating_sub(ours)
+    Duration::from_millis(used * 1000 / hertz).saturating_sub(process_cpu())
+}
+
+/// CPU time that this process has used.
+pub fn process_cpu() -> Duration {
+    let now = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }
 
 #[cfg(test)]

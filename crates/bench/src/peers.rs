@@ -1,16 +1,21 @@
 //! Other caches, as ways to reach a page.
 
+use std::any::Any;
 use std::hint::black_box;
+use std::time::Duration;
 
 use refolio::PAGE_SIZE;
+use refolio_peers::disk;
 use refolio_peers::{DashMap, Foyer, Moka, Page, Papaya, Peer, QuickCache};
 
+use crate::contest::Contest;
 use crate::error::{Error, Result};
+use crate::noise::Timing;
 use crate::plan::{Host, Plan};
 use crate::reach::{Hand, Line, Reach, first_word};
 use crate::resident;
 use crate::results::Role;
-use crate::suites::Adds;
+use crate::suites::{Adds, Run};
 
 /// Those that are wanted, each with all pages in it.
 pub struct Peers {
@@ -98,5 +103,58 @@ impl<P: Peer> Reach for &Way<P> {
         if self.0.with(page, |bytes| room.copy_from_slice(bytes)).is_none() {
             hand.fail();
         }
+    }
+}
+
+/// Fills one with so many pages.
+pub type Weigh = fn(u64) -> Result<Box<dyn Any>>;
+
+/// Those that are wanted, to be filled one at a time.
+pub fn weighed(plan: &Plan) -> Vec<(&'static str, Weigh)> {
+    fn one<P: Peer + 'static>() -> (&'static str, Weigh) {
+        (P::NAME, |pages| match P::filled(pages, &resident::page) {
+            Ok(peer) => Ok(Box::new(peer)),
+            Err(line) => Err(Error::Failed(line)),
+        })
+    }
+    let all =
+        [one::<QuickCache>(), one::<Foyer>(), one::<Moka>(), one::<DashMap>(), one::<Papaya>()];
+    all.into_iter().filter(|(name, _)| plan.wants(name)).collect()
+}
+
+/// The disk cache, if it is wanted.
+pub struct Disk(Option<disk::Disk>);
+
+impl Disk {
+    /// Fills it with the pages of the scratch file.
+    pub fn filled(run: &mut Run<'_>, pages: u64) -> Result<Self> {
+        /// As much as Refolio's nodes.
+        const PART: usize = 32;
+        if !run.plan.wants(disk::NAME) {
+            return Ok(Self(None));
+        }
+        run.host.doing(&format!("filling {}", disk::NAME), 0, 1);
+        let memory = pages as usize * PAGE_SIZE / PART;
+        match disk::Disk::filled(&run.plan.dir, pages, memory, &resident::page) {
+            Ok(disk) => Ok(Self(Some(disk))),
+            Err(line) => {
+                run.note(format!("left out: {line}"));
+                Ok(Self(None))
+            }
+        }
+    }
+
+    /// Lets it take part.
+    pub fn add_to<'d>(&'d self, contest: &mut Contest<'d>, depth: usize, span: Duration) {
+        let Some(disk) = &self.0 else { return };
+        contest.add(Role::Peer, disk::NAME, move || {
+            let reads = disk.random(depth, span).map_err(Error::Failed)?;
+            if reads.missing * 20 > reads.found {
+                let line = format!("{} has dropped {} pages", disk::NAME, reads.missing);
+                return Err(Error::Failed(line));
+            }
+            let each = reads.found as f64 / reads.elapsed.as_secs_f64();
+            Ok(Timing { each, lost: 0.0 })
+        });
     }
 }

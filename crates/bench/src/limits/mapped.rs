@@ -38,6 +38,12 @@ impl Mapped {
         Ok(Self { base, len })
     }
 
+    /// For reads one after the other instead.
+    pub fn advise_sequential(&self) {
+        // SAFETY: our own mapping; the advice does not change what it holds.
+        let _ = unsafe { madvise(self.base.cast(), self.len, Advice::Sequential) };
+    }
+
     /// The first byte.
     pub fn base(&self) -> *const u8 {
         self.base

@@ -2,6 +2,7 @@
 
 pub mod arena;
 pub mod bare;
+pub mod blocks;
 pub mod copy;
 pub mod kernel;
 pub mod mapped;

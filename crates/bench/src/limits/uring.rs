@@ -8,6 +8,7 @@ use std::os::fd::AsRawFd;
 use io_uring::{IoUring, opcode, types};
 use refolio::PAGE_SIZE;
 
+use super::blocks::Blocks;
 use crate::error::{Error, Result};
 use crate::reach::{Hand, Reach};
 
@@ -19,14 +20,10 @@ use crate::reach::{Hand, Reach};
 /// back after the ring, which waits for what is on its way when it is dropped (see `Drop`).
 pub struct Ring {
     ring: IoUring,
-    buffers: Vec<Piece>,
+    buffers: Blocks,
     busy: Vec<bool>,
     unit: usize,
 }
-
-#[derive(Clone, Copy)]
-#[repr(align(4096))]
-struct Piece([u8; PAGE_SIZE]);
 
 impl Ring {
     /// For `depth` reads of `unit` bytes (whole pages) of the file at a time.
@@ -36,8 +33,8 @@ impl Ring {
             .setup_single_issuer()
             .build(depth.next_power_of_two() as u32)
             .map_err(Error::while_(doing))?;
-        let mut buffers = vec![Piece([0; PAGE_SIZE]); depth * unit / PAGE_SIZE];
-        let base = buffers.as_mut_ptr().cast::<u8>();
+        let mut buffers = Blocks::new(depth * unit);
+        let base = buffers.base();
         let vectors: Vec<libc::iovec> = (0..depth)
             .map(|slot| libc::iovec {
                 iov_base: base.wrapping_add(slot * unit).cast(),
@@ -52,16 +49,11 @@ impl Ring {
         Ok(Self { ring, buffers, busy: vec![false; depth], unit })
     }
 
-    /// How many reads there can be at a time.
-    pub fn depth(&self) -> usize {
-        self.busy.len()
-    }
-
     /// Prepares a read of `len` bytes from `offset` on, into the buffer of a slot that is idle.
     #[inline]
     pub fn prepare(&mut self, slot: usize, offset: u64, len: usize) {
         assert!(!std::mem::replace(&mut self.busy[slot], true) && len <= self.unit);
-        let buffer = self.buffers.as_mut_ptr().cast::<u8>().wrapping_add(slot * self.unit);
+        let buffer = self.buffers.base().wrapping_add(slot * self.unit);
         let read = opcode::ReadFixed::new(types::Fixed(0), buffer, len as u32, slot as u16);
         let entry = read.offset(offset).build().user_data(slot as u64);
         // SAFETY: the buffer is the slot's own until the read has ended (invariants).
@@ -88,9 +80,7 @@ impl Ring {
     /// The bytes of a slot that is idle.
     pub fn bytes(&self, slot: usize) -> &[u8] {
         assert!(!self.busy[slot], "on its way");
-        let base = self.buffers.as_ptr().cast::<u8>();
-        // SAFETY: the slot's buffer, which nobody writes (invariants).
-        unsafe { std::slice::from_raw_parts(base.add(slot * self.unit), self.unit) }
+        &self.buffers.bytes()[slot * self.unit..][..self.unit]
     }
 }
 
@@ -101,7 +91,7 @@ impl Drop for Ring {
             let waiting = self.busy.iter().filter(|busy| **busy).count();
             if self.wait(waiting).is_err() {
                 // Nothing more is known of them: their buffers stay theirs.
-                std::mem::forget(std::mem::take(&mut self.buffers));
+                std::mem::forget(std::mem::replace(&mut self.buffers, Blocks::new(0)));
                 return;
             }
             self.ended(|_, _| ());

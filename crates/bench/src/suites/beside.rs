@@ -90,22 +90,19 @@ impl Copying {
     }
 }
 
-/// `user` on one CPU, while `other` is called over and over on another one. Lost is what either
-/// thread lost; the figure is the user's, and that of the other's calls.
-fn beside<T: Send>(
+/// `user` on one CPU, while `other` goes on, on another one, until it is told that the user is done;
+/// it says how many calls it came to. Lost is what either thread lost; the figures are the user's,
+/// and that of the other's calls.
+pub fn beside<T: Send>(
     user: impl FnOnce() -> Result<(Timing, T)> + Send,
-    mut other: impl FnMut() -> Result<()> + Send,
+    other: impl FnOnce(&AtomicBool) -> Result<u64> + Send,
 ) -> Result<(Timing, T, Timing)> {
-    let done = AtomicBool::new(false);
+    let done = &AtomicBool::new(false);
     let (user, other) = std::thread::scope(|scope| {
-        let other = scope.spawn(|| {
+        let other = scope.spawn(move || {
             cpus::at(0, || {
-                let (lap, mut calls) = (Lap::start(), 0);
-                while !done.load(Ordering::Relaxed) {
-                    other()?;
-                    calls += 1;
-                }
-                Ok(lap.stop(calls))
+                let lap = Lap::start();
+                other(done).map(|calls| lap.stop(calls))
             })
         });
         let user = scope.spawn(|| cpus::at(1, user));
@@ -113,9 +110,23 @@ fn beside<T: Send>(
         done.store(true, Ordering::Relaxed);
         (user, cpus::join(other))
     });
-    let ((user, found), other): (_, Timing) = (user?, other?);
+    let ((user, found), other) = (user?, other?);
     let lost = user.lost.max(other.lost);
     Ok((Timing { lost, ..user }, found, Timing { lost, ..other }))
+}
+
+/// Calls it until the user is done.
+fn over_and_over(
+    mut call: impl FnMut() -> Result<()> + Send,
+) -> impl FnOnce(&AtomicBool) -> Result<u64> + Send {
+    move |done| {
+        let mut calls = 0;
+        while !done.load(Ordering::Relaxed) {
+            call()?;
+            calls += 1;
+        }
+        Ok(calls)
+    }
 }
 
 /// 64 bytes at random places, over and over.
@@ -156,15 +167,15 @@ fn users(run: &mut Run<'_>, things: &RefCell<Things<'_>>, file: &File, what: Use
     let mut contest = Contest::of_times(title, "ns");
     contest.add(Role::Limit, COPYING, || {
         let copier = &mut things.borrow_mut().copier;
-        let copying = || {
+        let copying = over_and_over(|| {
             copier.chunk();
             Ok(())
-        };
+        });
         Ok(beside(|| using(file, what, span), copying)?.0)
     });
     contest.add(Role::Refolio, MOVING, || {
         let mover = &mut things.borrow_mut().mover;
-        Ok(beside(|| using(file, what, span), || mover.chunk())?.0)
+        Ok(beside(|| using(file, what, span), over_and_over(|| mover.chunk()))?.0)
     });
     contest.add(Role::Other, ALONE, || Ok(cpus::on(1, || using(file, what, span))?.0));
     if matches!(what, Use::Read) {
@@ -182,16 +193,16 @@ fn stalls(run: &mut Run<'_>, things: &RefCell<Things<'_>>, file: &File) -> Resul
         let timed = move || timed(file, span, quantile);
         contest.add(Role::Other, COPYING, || {
             let copier = &mut things.borrow_mut().copier;
-            let copying = || {
+            let copying = over_and_over(|| {
                 copier.chunk();
                 Ok(())
-            };
+            });
             let (timing, each, _) = beside(timed, copying)?;
             Ok(Timing { each, ..timing })
         });
         contest.add(Role::Refolio, MOVING, || {
             let mover = &mut things.borrow_mut().mover;
-            let (timing, each, _) = beside(timed, || mover.chunk())?;
+            let (timing, each, _) = beside(timed, over_and_over(|| mover.chunk()))?;
             Ok(Timing { each, ..timing })
         });
         if name == "p99.9" {
@@ -235,10 +246,10 @@ fn movers(run: &mut Run<'_>, things: &RefCell<Things<'_>>, file: &File) -> Resul
     let page = 1.0 / CHUNK as f64;
     contest.add(Role::Limit, "memcpy beside a reader", || {
         let copier = &mut things.borrow_mut().copier;
-        let copying = || {
+        let copying = over_and_over(|| {
             copier.chunk();
             Ok(())
-        };
+        });
         Ok(beside(|| using(file, Use::Read, span), copying)?.2.times(page))
     });
     for (name, what) in
@@ -246,7 +257,7 @@ fn movers(run: &mut Run<'_>, things: &RefCell<Things<'_>>, file: &File) -> Resul
     {
         contest.add(Role::Refolio, name, move || {
             let mover = &mut things.borrow_mut().mover;
-            Ok(beside(|| using(file, what, span), || mover.chunk())?.2.times(page))
+            Ok(beside(|| using(file, what, span), over_and_over(|| mover.chunk()))?.2.times(page))
         });
     }
     run.contest(contest)

@@ -43,6 +43,14 @@ struct Ways<'w> {
 
 /// Measures.
 pub fn run(run: &mut Run<'_>) -> Result<String> {
+    all(run)?;
+    unnamed(run)?;
+    let pages = run.plan.bytes / PAGE_SIZE;
+    Ok(format!("{pages} pages of 4 KiB, all resident, at random; ns for each, on each thread"))
+}
+
+/// All ways to the same pages.
+fn all(run: &mut Run<'_>) -> Result<()> {
     let (plan, host) = (run.plan, run.host);
     let (bytes, pages) = (plan.bytes, (plan.bytes / PAGE_SIZE) as u64);
     let plain = resident::on_disk(&plan.dir.join("hit"), bytes as u64, host)?;
@@ -75,11 +83,7 @@ pub fn run(run: &mut Run<'_>) -> Result<String> {
             group(run, &ways, shape, &uniform, threads)?;
         }
     }
-    pins(run, &ways, &uniform)?;
-    drop(ways);
-    drop((file, cache));
-    unnamed(run, &uniform)?;
-    Ok(format!("{pages} pages of 4 KiB, all resident, at random; ns for each, on each thread"))
+    pins(run, &ways, &uniform)
 }
 
 /// One shape and one draw, by all ways.
@@ -157,8 +161,9 @@ fn pins(run: &mut Run<'_>, ways: &Ways<'_>, picks: &Picks) -> Result<()> {
 }
 
 /// Pins that do not write down who took them.
-fn unnamed(run: &mut Run<'_>, picks: &Picks) -> Result<()> {
+fn unnamed(run: &mut Run<'_>) -> Result<()> {
     let bytes = run.plan.bytes;
+    let picks = &Picks::Uniform { pages: (bytes / PAGE_SIZE) as u64 };
     let cache = resident::build(resident::nodes(bytes).name_holders(false))?;
     let file = resident::file(&cache, bytes, 0, run.host)?;
     let title = "pins, holders not named: 64 bytes, uniform, 1 thread";

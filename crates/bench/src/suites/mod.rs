@@ -1,8 +1,14 @@
 //! What is measured.
 
 mod beside;
+mod device;
+mod forms;
 mod hit;
+mod memory;
 mod migrate;
+mod miss;
+mod scale;
+mod write;
 
 use std::time::Duration;
 
@@ -17,49 +23,85 @@ use crate::results::{Group, Results, Role};
 /// A set of measurements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Suite {
+    /// What a cached page takes.
+    Memory,
     /// Reads and pins of pages that are cached.
     Hit,
     /// Pages move from node to node.
     Migrate,
+    /// The four forms of the check.
+    Forms,
+    /// Reads of a file that does not fit.
+    Miss,
+    /// Overwrites that become durable.
+    Write,
+    /// From one thread to all CPUs.
+    Scale,
 }
 
 impl Suite {
-    /// All of them, in the order in which they are run.
-    pub const ALL: [Self; 2] = [Self::Hit, Self::Migrate];
+    /// All of them, in the order in which they are run. (The first one looks at how the process
+    /// grows, and must find it small.)
+    pub const ALL: [Self; 7] =
+        [Self::Memory, Self::Hit, Self::Migrate, Self::Forms, Self::Miss, Self::Write, Self::Scale];
 
     /// As on the command line.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Memory => "memory",
             Self::Hit => "hit",
             Self::Migrate => "migrate",
+            Self::Forms => "forms",
+            Self::Miss => "miss",
+            Self::Write => "write",
+            Self::Scale => "scale",
         }
     }
 
     /// What it is about, in a line.
     pub fn about(self) -> &'static str {
         match self {
+            Self::Memory => "What a cached page takes besides its bytes",
             Self::Hit => "Reads and pins of pages that are cached",
             Self::Migrate => "Pages move from node to node, alone and while they are used",
+            Self::Forms => "The four forms of the check, while pages are pinned for moments",
+            Self::Miss => "Reads of a file on a device that is larger than the cache",
+            Self::Write => "A file is overwritten and made durable",
+            Self::Scale => "Reads, pins and moves from one thread to one for each CPU",
         }
+    }
+
+    /// Whether it is about a device, so that [`Plan::file_bytes`] matters.
+    pub fn has_device(self) -> bool {
+        matches!(self, Self::Miss | Self::Write)
     }
 
     /// How many times the plan's bytes of memory it takes, page cache included.
     pub fn copies(self) -> u64 {
         match self {
+            Self::Memory => 2,
             Self::Hit => 4 + crate::PEERS,
-            Self::Migrate => 6,
+            Self::Migrate | Self::Scale => 6,
+            Self::Forms | Self::Miss | Self::Write => 1,
         }
     }
 
     /// How long it takes, more or less, on a machine that is quiet.
     pub fn estimate(self, plan: &Plan) -> Duration {
-        let turns = |things: u32| plan.span * things * plan.reps as u32;
+        let turns = |things: f64| plan.span.as_secs_f64() * things * plan.reps as f64;
         let gib = plan.bytes as f64 / f64::from(1 << 30);
-        let prepare = |seconds: f64| Duration::from_secs_f64(seconds * gib);
-        match self {
-            Self::Hit => turns(70) + prepare(15.0),
-            Self::Migrate => turns(8) + prepare(10.0 + 12.0 * plan.reps as f64),
-        }
+        let file = plan.file_bytes as f64 / f64::from(1 << 30);
+        let (reps, peers) = (plan.reps as f64, crate::PEERS as f64);
+        let counts = (plan.threads.max(1) as f64).log2() + 1.0;
+        Duration::from_secs_f64(match self {
+            Self::Memory => gib * (3.0 + peers) * reps.min(3.0),
+            Self::Hit => turns(66.0 + 7.0 * peers) + gib * (12.0 + 3.0 * peers),
+            Self::Migrate => turns(15.0) + gib * (20.0 + 12.0 * reps),
+            Self::Forms => gib * (2.0 + 14.0 * reps),
+            Self::Miss => turns(24.0) + 0.5 * reps + file * (3.0 + 2.0 * peers),
+            Self::Write => turns(1.0) + file * (4.0 + 5.0 * reps),
+            Self::Scale => turns(6.0 * counts) + gib * (6.0 + counts * reps),
+        })
     }
 }
 
@@ -116,8 +158,13 @@ pub fn run(suite: Suite, plan: &Plan, host: &dyn Host) -> Result<Results> {
         run.note("the priority could not be raised (that takes root): more is disturbed");
     }
     let about = match suite {
+        Suite::Memory => memory::run(&mut run)?,
         Suite::Hit => hit::run(&mut run)?,
         Suite::Migrate => migrate::run(&mut run)?,
+        Suite::Forms => forms::run(&mut run)?,
+        Suite::Miss => miss::run(&mut run)?,
+        Suite::Write => write::run(&mut run)?,
+        Suite::Scale => scale::run(&mut run)?,
     };
     Ok(Results { suite: suite.name(), about, groups: run.groups, notes: run.notes })
 }
