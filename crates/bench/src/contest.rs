@@ -143,9 +143,7 @@ impl<'c> Contest<'c> {
             role: one.role,
             spread: Spread::of(of.figures()),
             of_limit: limit.filter(|limit| *limit != at).map(|limit| ratio(of, &turns[limit])),
-            refolio_is: ours
-                .filter(|ours| *ours != at && one.role != Role::Refolio)
-                .map(|ours| speed(self.better, &turns[ours], of)),
+            of_refolio: ours.filter(|ours| *ours != at).map(|ours| ratio(of, &turns[ours])),
             rejected: of.rejected,
             disturbed: of.kept.iter().filter(|turn| turn.lost > self.quiet.most()).count(),
         });

@@ -19,6 +19,7 @@ mod peers;
 #[path = "no_peers.rs"]
 mod peers;
 mod picks;
+pub mod picture;
 mod plan;
 mod reach;
 mod resident;
@@ -30,8 +31,9 @@ mod ways;
 pub use error::{Error, Result};
 pub use noise::Spread;
 pub use plan::{Host, Plan};
-pub use results::{Better, Goal, Group, Line, Results, Role};
+pub use results::{Better, Goal, Group, Line, Must, Results, Role};
 pub use suites::Suite;
+pub use suites::memory::child;
 pub use table::plain;
 
 /// Whether other caches are compiled in, to be compared with.

@@ -109,8 +109,8 @@ impl<P: Peer> Reach for &Way<P> {
 /// Fills one with so many pages.
 pub type Weigh = fn(u64) -> Result<Box<dyn Any>>;
 
-/// Those that are wanted, to be filled one at a time.
-pub fn weighed(plan: &Plan) -> Vec<(&'static str, Weigh)> {
+/// All of them, to be filled one at a time.
+pub fn weighed() -> Vec<(&'static str, Weigh)> {
     fn one<P: Peer + 'static>() -> (&'static str, Weigh) {
         (P::NAME, |pages| match P::filled(pages, &resident::page) {
             Ok(peer) => Ok(Box::new(peer)),
@@ -119,7 +119,7 @@ pub fn weighed(plan: &Plan) -> Vec<(&'static str, Weigh)> {
     }
     let all =
         [one::<QuickCache>(), one::<Foyer>(), one::<Moka>(), one::<DashMap>(), one::<Papaya>()];
-    all.into_iter().filter(|(name, _)| plan.wants(name)).collect()
+    all.to_vec()
 }
 
 /// The disk cache, if it is wanted.

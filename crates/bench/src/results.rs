@@ -32,6 +32,18 @@ pub struct Group {
     pub goals: Vec<Goal>,
 }
 
+impl Group {
+    /// The best of the lines that are limits.
+    pub fn limit(&self) -> Option<&Line> {
+        let limits = self.lines.iter().filter(|line| line.role == Role::Limit);
+        let by = |a: &&Line, b: &&Line| a.spread.median.total_cmp(&b.spread.median);
+        match self.better {
+            Better::Less => limits.min_by(by),
+            Better::More => limits.max_by(by),
+        }
+    }
+}
+
 /// Which figures are the better ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -67,8 +79,8 @@ pub struct Line {
     pub spread: Spread,
     /// How many times the limit's figure it is.
     pub of_limit: Option<f64>,
-    /// How many times as fast the group's first line of Refolio is.
-    pub refolio_is: Option<f64>,
+    /// How many times the figure of the group's first line of Refolio it is.
+    pub of_refolio: Option<f64>,
     /// Measurements that were thrown away.
     pub rejected: usize,
     /// Measurements that count although they were disturbed: there were no better ones.

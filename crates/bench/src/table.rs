@@ -34,7 +34,7 @@ fn table(group: &Group) -> String {
         Better::More => "more is better",
     };
     let mut text = format!("{} ({}; {better})\n", group.title, group.unit);
-    let head = ["", "min", "median", "max", "x limit", "Refolio is", "rejected"].map(str::to_owned);
+    let head = ["", "min", "median", "max", "x limit", "x Refolio", "rejected"].map(str::to_owned);
     let rows = std::iter::once(head.to_vec()).chain(group.lines.iter().map(cells)).collect();
     let mut sides = [Side::Right; 7];
     sides[0] = Side::Left;
@@ -55,7 +55,7 @@ fn cells(line: &Line) -> Vec<String> {
         short(spread.median),
         short(spread.max),
         line.of_limit.map_or(String::new(), short),
-        line.refolio_is.map_or(String::new(), |times| format!("{} x as fast", short(times))),
+        line.of_refolio.map_or(String::new(), short),
         rejected,
     ]
 }

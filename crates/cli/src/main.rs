@@ -19,6 +19,9 @@ fn main() -> ExitCode {
     if cmd::lab::guest::is_here() {
         cmd::lab::guest::run();
     }
+    if let Some(exit) = refolio_bench::child() {
+        return exit;
+    }
     let command = match Command::try_parse() {
         Ok(command) => command,
         Err(error) => return refuse(&error),

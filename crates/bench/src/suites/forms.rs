@@ -53,7 +53,9 @@ pub fn run(run: &mut Run<'_>) -> Result<String> {
         }
     }
     run.note(
-        "what is counted is counted under a watcher, which makes each step slower; times are not",
+        "copies for nothing and attempts taken back are counted under a watcher, under which the time \
+         between copy and switch is many times as long: they compare the forms, and are far more than \
+         where nobody watches. The times are of moves that nobody watches",
     );
     run.note(
         "how long the lock of i_pages is held cannot be seen from outside of the engine; what a moved \
@@ -69,7 +71,7 @@ pub fn run(run: &mut Run<'_>) -> Result<String> {
 /// Which form costs what.
 fn answer(share: u64, group: &Group) -> String {
     let costs = group.lines.iter().map(|line| {
-        let more = line.refolio_is.map_or(0.0, |times| (times - 1.0) * 100.0);
+        let more = line.of_refolio.map_or(0.0, |times| (times - 1.0) * 100.0);
         let name = line.name.split(' ').next().unwrap_or_default();
         format!("{name} {} ns ({more:+.1} %)", short(line.spread.median))
     });

@@ -4,7 +4,7 @@ mod beside;
 mod device;
 mod forms;
 mod hit;
-mod memory;
+pub mod memory;
 mod migrate;
 mod miss;
 mod scale;

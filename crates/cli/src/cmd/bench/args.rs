@@ -49,6 +49,14 @@ pub struct Bench {
     /// Write the figures to this file, as JSON; `-` is standard output
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+
+    /// Write a picture of the suite to this file, as SVG
+    #[arg(long, value_name = "FILE", requires = "suite")]
+    pub svg: Option<PathBuf>,
+
+    /// Write one page to this file: a picture of each suite
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
 }
 
 /// A suite, as it is written on the command line.

@@ -3,14 +3,15 @@
 use std::io::Write;
 use std::path::Path;
 
-use refolio_bench::{Results, plain};
+use refolio_bench::{Results, picture, plain};
 
 use super::args::Bench;
 use crate::exit::Failure;
 
 /// Files that cannot be written are better known of before than after.
 pub fn check(args: &Bench) -> Result<(), Failure> {
-    for path in args.json.iter().filter(|path| *path != Path::new("-")) {
+    let files = [&args.json, &args.svg, &args.html].into_iter().flatten();
+    for path in files.filter(|path| *path != Path::new("-")) {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         if folder.is_some_and(|folder| !folder.is_dir()) {
             let path = path.display();
@@ -34,9 +35,15 @@ pub fn tell(args: &Bench, measured: &[Results]) -> Result<(), Failure> {
     }
     // A reader that has gone away is nobody's problem.
     let _ = std::io::stdout().write_all(text.as_bytes());
-    match &args.json {
-        Some(path) if !on_stdout => write(path, &json(measured)),
-        _ => Ok(()),
+    if let Some(path) = args.json.as_ref().filter(|_| !on_stdout) {
+        write(path, &json(measured))?;
+    }
+    if let (Some(path), Some(results)) = (&args.svg, measured.first()) {
+        write(path, &picture::draw(results))?;
+    }
+    match &args.html {
+        Some(path) => write(path, &picture::page("Refolio, measured", measured)),
+        None => Ok(()),
     }
 }
 
