@@ -20,6 +20,8 @@ pub struct Plan {
     pub dir: PathBuf,
     /// Of what is not a limit, only what has this in its name.
     pub only: Option<String>,
+    /// Whether the whole machine may be touched: memory may be compacted.
+    pub disruptive: bool,
 }
 
 impl Plan {

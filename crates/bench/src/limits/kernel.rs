@@ -27,12 +27,19 @@ const FEWEST: u64 = 10_000;
 
 impl Kernel {
     /// The way that this machine has, tried once with so many bytes; or why it has none.
-    pub fn find(bytes: usize) -> std::result::Result<Self, String> {
+    pub fn find(bytes: usize, disruptive: bool) -> std::result::Result<Self, String> {
         let nodes = fs::read_to_string("/sys/devices/system/node/has_memory").unwrap_or_default();
         let way = match numbers(&nodes)[..] {
             [first, .., last] => Self::MovePages([first, last]),
             _ => Self::Compaction,
         };
+        if matches!(way, Self::Compaction) && !disruptive {
+            return Err(format!(
+                "{} is left out: with one memory node there is nothing else, and it touches the \
+                 whole machine; allow it with --disruptive",
+                way.name()
+            ));
+        }
         match way.measure(bytes) {
             Ok(_) => Ok(way),
             Err(error) => Err(format!("{} is left out: {error}", way.name())),

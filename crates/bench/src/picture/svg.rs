@@ -85,12 +85,12 @@ impl Svg {
             (Role::Other, "for comparison"),
         ];
         for (at, (role, text)) in roles.into_iter().enumerate() {
-            let x = MARGIN + 5.0 + at as f64 * 150.0;
+            let x = MARGIN + 5.0 + at as f64 * 160.0;
             self.dot(x, y - 4.0, class(role));
             self.text(x + 10.0, y, "dim", text);
         }
         let how = "dot: median; bar: least to greatest; the axis is logarithmic";
-        self.text(MARGIN + 630.0, y, "dim", how);
+        self.text(MARGIN + 660.0, y, "dim", how);
     }
 
     /// Draws a group from `y` on; where it ends.

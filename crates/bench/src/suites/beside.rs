@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use refolio::{File, Migrate, NodeId, PAGE_SIZE};
+use refolio::{File, NodeId, PAGE_SIZE};
 
 use super::Run;
 use super::migrate::{Kind, Pages, copy};
@@ -69,13 +69,14 @@ struct Mover<'p> {
 }
 
 impl Mover<'_> {
-    fn chunk(&mut self) -> Result<()> {
+    /// How many pages moved: one that a writer has in hands stays where it is.
+    fn chunk(&mut self) -> Result<u64> {
         let count = self.pages.count();
         let end = (self.at + CHUNK).min(count);
-        self.pages.shift(self.at..end, NodeId(self.node), &Migrate::new())?;
+        let moved = self.pages.shift(self.at..end, NodeId(self.node))?;
         self.at = end % count;
         self.node ^= u8::from(self.at == 0);
-        Ok(())
+        Ok(moved)
     }
 }
 
@@ -85,14 +86,16 @@ struct Copying {
 }
 
 impl Copying {
-    fn chunk(&mut self) {
+    /// How many pages were copied.
+    fn chunk(&mut self) -> Result<u64> {
         copy(&mut self.arena, self.copier, PAGE_SIZE, CHUNK as usize * PAGE_SIZE);
+        Ok(CHUNK)
     }
 }
 
 /// `user` on one CPU, while `other` goes on, on another one, until it is told that the user is done;
-/// it says how many calls it came to. Lost is what either thread lost; the figures are the user's,
-/// and that of the other's calls.
+/// it says how many pages it came to. Lost is what either thread lost; the figures are the user's,
+/// and the other's for a page.
 pub fn beside<T: Send>(
     user: impl FnOnce() -> Result<(Timing, T)> + Send,
     other: impl FnOnce(&AtomicBool) -> Result<u64> + Send,
@@ -102,7 +105,7 @@ pub fn beside<T: Send>(
         let other = scope.spawn(move || {
             cpus::at(0, || {
                 let lap = Lap::start();
-                other(done).map(|calls| lap.stop(calls))
+                other(done).map(|pages| lap.stop(pages))
             })
         });
         let user = scope.spawn(|| cpus::at(1, user));
@@ -115,17 +118,16 @@ pub fn beside<T: Send>(
     Ok((Timing { lost, ..user }, found, Timing { lost, ..other }))
 }
 
-/// Calls it until the user is done.
+/// Calls it until the user is done; how many pages that came to.
 fn over_and_over(
-    mut call: impl FnMut() -> Result<()> + Send,
+    mut call: impl FnMut() -> Result<u64> + Send,
 ) -> impl FnOnce(&AtomicBool) -> Result<u64> + Send {
     move |done| {
-        let mut calls = 0;
+        let mut pages = 0;
         while !done.load(Ordering::Relaxed) {
-            call()?;
-            calls += 1;
+            pages += call()?;
         }
-        Ok(calls)
+        Ok(pages)
     }
 }
 
@@ -167,10 +169,7 @@ fn users(run: &mut Run<'_>, things: &RefCell<Things<'_>>, file: &File, what: Use
     let mut contest = Contest::of_times(title, "ns");
     contest.add(Role::Limit, COPYING, || {
         let copier = &mut things.borrow_mut().copier;
-        let copying = over_and_over(|| {
-            copier.chunk();
-            Ok(())
-        });
+        let copying = over_and_over(|| copier.chunk());
         Ok(beside(|| using(file, what, span), copying)?.0)
     });
     contest.add(Role::Refolio, MOVING, || {
@@ -193,10 +192,7 @@ fn stalls(run: &mut Run<'_>, things: &RefCell<Things<'_>>, file: &File) -> Resul
         let timed = move || timed(file, span, quantile);
         contest.add(Role::Other, COPYING, || {
             let copier = &mut things.borrow_mut().copier;
-            let copying = over_and_over(|| {
-                copier.chunk();
-                Ok(())
-            });
+            let copying = over_and_over(|| copier.chunk());
             let (timing, each, _) = beside(timed, copying)?;
             Ok(Timing { each, ..timing })
         });
@@ -243,21 +239,17 @@ fn timed(file: &File, span: Duration, quantile: f64) -> Result<(Timing, f64)> {
 fn movers(run: &mut Run<'_>, things: &RefCell<Things<'_>>, file: &File) -> Result<()> {
     let span = run.plan.span;
     let mut contest = Contest::of_times("moving clean pages, order 0, beside users", "ns per page");
-    let page = 1.0 / CHUNK as f64;
     contest.add(Role::Limit, "memcpy beside a reader", || {
         let copier = &mut things.borrow_mut().copier;
-        let copying = over_and_over(|| {
-            copier.chunk();
-            Ok(())
-        });
-        Ok(beside(|| using(file, Use::Read, span), copying)?.2.times(page))
+        let copying = over_and_over(|| copier.chunk());
+        Ok(beside(|| using(file, Use::Read, span), copying)?.2)
     });
     for (name, what) in
         [("Refolio, beside a reader", Use::Read), ("Refolio, beside a writer", Use::Write)]
     {
         contest.add(Role::Refolio, name, move || {
             let mover = &mut things.borrow_mut().mover;
-            Ok(beside(|| using(file, what, span), over_and_over(|| mover.chunk()))?.2.times(page))
+            Ok(beside(|| using(file, what, span), over_and_over(|| mover.chunk()))?.2)
         });
     }
     run.contest(contest)

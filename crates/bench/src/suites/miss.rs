@@ -11,6 +11,7 @@ use super::Run;
 use super::device::{self, Scratch, threads};
 use crate::contest::{Contest, LIMIT};
 use crate::error::{Error, Result};
+use crate::limits::arena::HUGE;
 use crate::limits::blocks::Blocks;
 use crate::limits::mapped::Mapped;
 use crate::limits::uring::Ring;
@@ -45,7 +46,7 @@ pub fn run(run: &mut Run<'_>) -> Result<String> {
         "Refolio's nodes hold 1/{PART} of the file. The system's page cache forgets the file before \
          each measurement of what goes through it, and holds all that was read since"
     ));
-    Ok(format!("a file of {} MiB in {}", scratch.bytes >> 20, run.plan.dir.display()))
+    Ok(format!("a file of {} MiB in {}", scratch.bytes >> 20, run.place()))
 }
 
 /// A cache with room for a part of the file.
@@ -232,10 +233,11 @@ fn sequential(run: &mut Run<'_>, scratch: &Scratch) -> Result<()> {
     let title = format!("sequential reads of {} KiB", PIECE >> 10);
     let mut contest = Contest::of_rates(title, "MiB/s").with_device();
     let mib = |timing: Timing| timing.times(1.0 / f64::from(1 << 20));
-    for depth in [1, 8] {
-        contest.add(Role::Limit, format!("io_uring, O_DIRECT, {depth} at a time"), move || {
-            let pieces = ring(&scratch.direct, depth, PIECE, scratch.bytes, Order::InTurn, span)?;
-            Ok(mib(pieces.times(PIECE as f64)))
+    for (depth, unit) in [(1, PIECE), (8, PIECE), (4, HUGE)] {
+        let name = format!("io_uring, O_DIRECT, {depth} x {} KiB at a time", unit >> 10);
+        contest.add(Role::Limit, name, move || {
+            let units = ring(&scratch.direct, depth, unit, scratch.bytes, Order::InTurn, span)?;
+            Ok(mib(units.times(unit as f64)))
         });
     }
     for ((name, _), file) in ways.iter().zip(&files) {

@@ -122,6 +122,11 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Where the scratch folder is, for titles.
+    pub fn place(&self) -> std::path::Display<'_> {
+        self.plan.dir.parent().unwrap_or(&self.plan.dir).display()
+    }
+
     /// Something that was left out, or that one has to know.
     pub fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());

@@ -45,7 +45,7 @@ pub fn run(run: &mut Run<'_>) -> Result<String> {
               room for half of the file",
     );
     let mib = scratch.bytes >> 20;
-    Ok(format!("a file of {mib} MiB in {}; all bytes checked at the end", run.plan.dir.display()))
+    Ok(format!("a file of {mib} MiB in {}; all bytes checked at the end", run.place()))
 }
 
 fn rate(lap: Lap, bytes: u64) -> Timing {

@@ -42,6 +42,10 @@ pub struct Bench {
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
 
+    /// Allow what touches the whole machine: the kernel's compaction of all memory
+    #[arg(long)]
+    pub disruptive: bool,
+
     /// Exit with 1 when something that must be reached was not
     #[arg(long)]
     pub strict: bool,

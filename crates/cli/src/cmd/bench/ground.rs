@@ -25,43 +25,23 @@ const SMALLEST: u64 = 16 << 20;
 impl Ground {
     /// Looks at the machine, and makes the folder.
     pub fn new(args: &Bench) -> Result<Self, Failure> {
-        let place = place(args.dir.as_deref());
-        let scratch = match &args.dir {
-            Some(dir) => Scratch::below(dir)?,
-            None => Scratch::below(&place)?,
-        };
         let memory = available().unwrap_or(4 << 30);
+        let suites = args.suite.map_or(Suite::ALL.to_vec(), |suite| vec![suite.0]);
+        check_size(args, &suites, memory)?;
+        let place = place(args.dir.as_deref());
+        if suites.iter().any(|suite| suite.has_device()) && is_in_memory(&place) {
+            return Err(Failure::unusable(format!(
+                "{}: it is in memory, and suites miss and write are about a device; name a folder \
+                 on a disk with --dir",
+                place.display()
+            )));
+        }
+        let scratch = Scratch::below(&place)?;
         let mut remarks = String::new();
         if !refolio_bench::HAS_PEERS {
             remarks += "\nother caches are left out: build with `--features peers` to have them";
         }
-        let mut ground = Self { scratch, args: args.clone(), memory, remarks };
-        ground.check()?;
-        Ok(ground)
-    }
-
-    /// Sizes that this machine does not do for.
-    fn check(&mut self) -> Result<(), Failure> {
-        let Some(given) = self.args.size else { return Ok(()) };
-        if given < SMALLEST {
-            let line = format!("--size {}: at least 16 MiB", size::show(given));
-            return Err(Failure::unusable(line));
-        }
-        let suites = self.args.suite.map_or(Suite::ALL.to_vec(), |suite| vec![suite.0]);
-        for suite in suites {
-            let needed = given.saturating_mul(suite.copies());
-            if needed > self.memory {
-                return Err(Failure::unusable(format!(
-                    "--size {}: suite {} takes {} of memory with that, and {} is available; give a \
-                     smaller one",
-                    size::show(given),
-                    suite.name(),
-                    size::show(needed),
-                    size::show(self.memory)
-                )));
-            }
-        }
-        Ok(())
+        Ok(Self { scratch, args: args.clone(), memory, remarks })
     }
 
     /// Where scratch files go.
@@ -91,19 +71,49 @@ impl Ground {
             threads: args.threads.unwrap_or(refolio_bench::cpus() as u64) as usize,
             dir: self.dir().to_owned(),
             only: args.only.clone(),
+            disruptive: args.disruptive,
         }
     }
 }
 
+/// Sizes that this machine does not do for.
+fn check_size(args: &Bench, suites: &[Suite], memory: u64) -> Result<(), Failure> {
+    let Some(given) = args.size else { return Ok(()) };
+    if given < SMALLEST {
+        let given = size::show(given);
+        return Err(Failure::unusable(format!("--size {given}: at least 16 MiB say anything")));
+    }
+    for suite in suites {
+        let needed = given.saturating_mul(suite.copies());
+        if !suite.has_device() && needed > memory {
+            return Err(Failure::unusable(format!(
+                "--size {}: suite {} takes {} of memory with that, and {} is available; give a \
+                 smaller one",
+                size::show(given),
+                suite.name(),
+                size::show(needed),
+                size::show(memory)
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// The folder for the folder: on a disk, where nobody says which.
 fn place(given: Option<&Path>) -> PathBuf {
-    const TMPFS: u64 = 0x0102_1994;
     let tmp = std::env::temp_dir();
     match given {
         Some(given) => given.to_owned(),
-        None if statfs(&tmp).is_ok_and(|fs| fs.f_type as u64 == TMPFS) => "/var/tmp".into(),
+        None if is_in_memory(&tmp) => "/var/tmp".into(),
         None => tmp,
     }
+}
+
+/// Whether files in this folder are in memory only.
+fn is_in_memory(folder: &Path) -> bool {
+    const TMPFS: u64 = 0x0102_1994;
+    const RAMFS: u64 = 0x8584_58f6;
+    statfs(folder).is_ok_and(|fs| [TMPFS, RAMFS].contains(&(fs.f_type as u64)))
 }
 
 /// Bytes of memory that can be had without anybody having to give any up.

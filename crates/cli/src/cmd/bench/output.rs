@@ -21,20 +21,19 @@ pub fn check(args: &Bench) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Tables on standard output, and files.
+/// Tables on standard output (or beside it, when JSON goes there), and files.
 pub fn tell(args: &Bench, measured: &[Results]) -> Result<(), Failure> {
     let on_stdout = args.json.as_deref() == Some(Path::new("-"));
-    let mut text = String::new();
-    if on_stdout {
-        text = json(measured);
-    } else {
-        for results in measured {
-            text += &plain(results);
-            text += "\n";
-        }
-    }
+    let tables: Vec<String> = measured.iter().map(plain).collect();
+    let tables = tables.join("\n");
     // A reader that has gone away is nobody's problem.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let _ = match on_stdout {
+        true => std::io::stderr().write_all(tables.as_bytes()),
+        false => std::io::stdout().write_all(tables.as_bytes()),
+    };
+    if on_stdout {
+        let _ = std::io::stdout().write_all(json(measured).as_bytes());
+    }
     if let Some(path) = args.json.as_ref().filter(|_| !on_stdout) {
         write(path, &json(measured))?;
     }
