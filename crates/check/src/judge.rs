@@ -57,7 +57,7 @@ pub struct Plan {
     pub stop: &'static AtomicBool,
 }
 
-/// Preemptions that a search is bound to when there is no time for all interleavings.
+/// Preemptions that a search is bound to, at most, when there is no time for all interleavings.
 const BOUND: u32 = 2;
 
 /// A search may take so many times what would be left for each, since most take far less.
@@ -102,8 +102,8 @@ const DEPTH: u32 = 3;
 /// Preemptions that are enough for most of what is broken.
 const FEW: u32 = 3;
 
-/// All interleavings, if two thirds of the limit are enough for them; otherwise those with few
-/// preemptions.
+/// All interleavings, if two thirds of the limit are enough for them; otherwise those with as many
+/// preemptions as there is time for.
 fn search(job: &Job, plan: &Plan, limit: Duration) -> Judged {
     let within = |preemptions, limit| {
         let how =
@@ -141,9 +141,16 @@ fn search(job: &Job, plan: &Plan, limit: Duration) -> Judged {
     if whole.is_complete || whole.violation.is_some() {
         return judged(whole, Reach::All);
     }
-    let few = within(Some(BOUND), limit / 3);
-    if few.is_complete || few.violation.is_some() {
-        return judged(few, Reach::Preemptions(BOUND));
+    let mut best = judged(whole, Reach::Some);
+    for bound in 1..=BOUND {
+        let few = within(Some(bound), limit / 3 / BOUND);
+        let is_complete = few.is_complete;
+        if is_complete || few.violation.is_some() {
+            best = judged(few, Reach::Preemptions(bound));
+        }
+        if !is_complete || best.verdict.violation.is_some() {
+            break;
+        }
     }
-    judged(whole, Reach::Some)
+    best
 }

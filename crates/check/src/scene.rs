@@ -91,17 +91,40 @@ impl Named {
     }
 }
 
-/// What the threads of a scene are called: what they do, where its name tells.
+/// What the threads of the larger scenes do, the one that builds the scene first.
+const CASTS: &[(&str, &[&str])] = &[
+    ("scene_copy_on_write/3", &["view write", "migrate", "write"]),
+    ("scene_migrate_evict_lookup", &["lookup", "migrate", "evict"]),
+    ("scene_migrate_lookup_refill", &["migrate", "lookup", "refill"]),
+    ("scene_migrate_migrate_write", &["write", "migrate", "migrate"]),
+    ("scene_migrate_truncate_fault_writeback", &["writeback", "migrate", "truncate", "fault"]),
+    ("scene_migrate_write_evict_lookup", &["lookup", "migrate", "write", "evict"]),
+    ("scene_pin_until_drain", &["pin", "drain", "migrate"]),
+    ("scene_two_views", &["fault", "migrate", "touch"]),
+];
+
+/// What the threads of a scene are called: what they do, where that is known.
 pub fn titles(scene: &Named) -> Vec<String> {
-    let name = scene.model.name();
-    let named = match name.split_once('_') {
+    let cast = CASTS.iter().find(|(name, _)| *name == scene.name).map(|(_, cast)| cast.to_vec());
+    let named = cast.unwrap_or_else(|| match scene.model.name().split_once('_') {
         // The second thread does what the meeting is named after first.
-        Some((first, second)) if scene.threads == 2 && !name.starts_with("scene_") => {
-            vec![second.to_owned(), first.to_owned()]
-        }
+        Some((first, second)) if scene.threads == 2 && first != "scene" => vec![second, first],
         _ => Vec::new(),
-    };
-    (0..scene.threads)
-        .map(|thread| named.get(thread).cloned().unwrap_or_else(|| format!("thread {thread}")))
-        .collect()
+    });
+    let title = |thread| named.get(thread).map_or(format!("thread {thread}"), ToString::to_string);
+    (0..scene.threads).map(title).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cast_is_that_of_a_scene_with_as_many_threads() {
+        for (name, cast) in CASTS {
+            let scenes: Vec<_> = find(name).into_iter().filter(|s| s.name == *name).collect();
+            assert_eq!(scenes.len(), 1, "{name}");
+            assert_eq!(scenes[0].threads, cast.len(), "{name}");
+        }
+    }
 }

@@ -131,7 +131,7 @@ impl File {
     #[inline(always)]
     pub fn prefetch(&self, offset: u64) {
         let index = PageIndex::of_offset(offset);
-        if let Some(frame) = self.core.hints.get(self.mapping.id, index) {
+        if let Some(frame) = self.core.hints.get(&self.mapping, index) {
             self.core.folios.prefetch(frame);
             self.core.frames.prefetch(frame, (offset % PAGE_SIZE as u64) as usize);
         }
@@ -272,7 +272,7 @@ impl File {
         let (core, mapping, location) = (self.core(), &*self.mapping, Location::caller());
         let intent = core.intent(location);
         // Most pins are of a page that is cached, and all of which is in the file.
-        let hint = if mapping.has_whole(index) { core.hints.get(mapping.id, index) } else { None };
+        let hint = if mapping.has_whole(index) { core.hints.get(mapping, index) } else { None };
         let (page, intent) = match hint.and_then(|frame| {
             let address = Address::of(core, frame);
             fault::cached_in(core, frame, mapping, index)

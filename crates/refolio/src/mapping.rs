@@ -18,6 +18,7 @@ use std::fmt;
 use crate::errseq::ErrorSequence;
 use crate::folio::state::Get;
 use crate::folio::{Folios, Identity};
+use crate::hint;
 use crate::node::Counter;
 use crate::store::Store;
 use crate::sync::plain::{self, AtomicU32};
@@ -29,6 +30,7 @@ use refolio_xarray::{Entry, XArray};
 #[doc(alias = "address_space")]
 pub(crate) struct Mapping {
     pub id: u32,
+    pub first_hint: hint::First,
     #[doc(alias = "i_pages")]
     pub pages: XArray,
     /// Exchanged for one that can be written, when the first handle for writing comes.
@@ -88,6 +90,7 @@ impl Mapping {
     ) -> Self {
         Self {
             id,
+            first_hint: hint::First::of(id),
             pages: XArray::new(),
             store: plain::RwLock::new(store),
             order,

@@ -220,8 +220,14 @@ impl State {
         call(|| {
             let before = self.0.fetch_sub(count, order);
             rule(before & REFERENCES >= count, "a reference was put twice");
+            // One comparison for the usual case: others hold it still, and nobody waits. (A waiter's
+            // flag stands above the references, and makes the number too large.)
+            let left = (before & (REFERENCES | Flag::WAITERS.0)).wrapping_sub(count + 1);
+            if left < REFERENCES {
+                return Put::Others { wake: false };
+            }
+            cold_path();
             if before & REFERENCES == count {
-                cold_path();
                 // Acquire (fence): the last one sees what all the others did, before the frame is
                 // freed.
                 if !broken("last-put-without-fence") {
@@ -229,7 +235,7 @@ impl State {
                 }
                 return Put::Last;
             }
-            Put::Others { wake: before & Flag::WAITERS.0 != 0 }
+            Put::Others { wake: true }
         })
     }
 

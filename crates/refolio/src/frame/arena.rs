@@ -121,10 +121,10 @@ impl Arena {
         unsafe { std::slice::from_raw_parts(self.at(at, len), len) }
     }
 
-    /// Where bytes are, whatever they are now.
+    /// Where the byte `at` is, if it is one of the reservation.
     #[inline]
-    pub fn address(&self, at: usize, len: usize) -> *const u8 {
-        self.at(at, len)
+    pub fn address(&self, at: usize) -> *const u8 {
+        self.base.wrapping_add(at)
     }
 
     /// Has the kernel write what it reads from a file.

@@ -119,11 +119,11 @@ impl Frames {
         unsafe { self.arena.bytes(byte(frame), len) }
     }
 
-    /// Where the bytes of a page are, whatever they are now: within the reservation, which lives as
-    /// long as the cache.
+    /// Where the bytes of a frame are, whatever they are now: within the reservation, if the frame
+    /// is one of its own (of others the address means nothing).
     #[inline]
     pub fn address(&self, frame: FrameNo) -> *const u8 {
-        self.arena.address(byte(frame), PAGE_SIZE)
+        self.arena.address(byte(frame))
     }
 
     /// The bytes of a folio that nobody has been shown yet, of which the caller is the only writer.

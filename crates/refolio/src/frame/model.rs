@@ -113,9 +113,9 @@ impl Arena {
     }
 
     /// Of a copy: see [`bytes`](Self::bytes).
-    pub fn address(&self, at: usize, len: usize) -> *const u8 {
+    pub fn address(&self, at: usize) -> *const u8 {
         // SAFETY: none is needed.
-        unsafe { self.bytes(at, len) }.as_ptr()
+        unsafe { self.bytes(at, PAGE_SIZE) }.as_ptr()
     }
 
     pub fn pread(

@@ -71,6 +71,10 @@ mod scene_memory;
 mod scene_migrate_evict_lookup;
 mod scene_migrate_lookup_refill;
 mod scene_migrate_migrate_write;
+#[cfg(refolio_explore)]
+mod scene_migrate_truncate_fault_writeback;
+#[cfg(refolio_explore)]
+mod scene_migrate_write_evict_lookup;
 mod scene_pin_until_drain;
 mod scene_private;
 mod scene_retire;
@@ -136,6 +140,10 @@ pub const ALL: &[&Model] = &[
     &scene_migrate_evict_lookup::MODEL,
     &scene_migrate_lookup_refill::MODEL,
     &scene_migrate_migrate_write::MODEL,
+    #[cfg(refolio_explore)]
+    &scene_migrate_truncate_fault_writeback::MODEL,
+    #[cfg(refolio_explore)]
+    &scene_migrate_write_evict_lookup::MODEL,
     &scene_pin_until_drain::MODEL,
     &scene_private::MODEL,
     &scene_retire::MODEL,

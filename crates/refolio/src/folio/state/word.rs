@@ -1,7 +1,7 @@
 //! The parts of a folio's word, and the word as it stood at one moment. See `state.rs`.
 
 pub(super) const REFERENCES: u64 = (1 << 20) - 1;
-/// Set when half of the references are taken that can be counted.
+/// Half of the references that can be counted.
 const HALF: u64 = REFERENCES.div_ceil(2);
 pub(super) const VERSION_ONE: u64 = 1 << 32;
 
@@ -73,16 +73,23 @@ impl Snapshot {
     /// bytes are valid, and they are to be trusted.
     #[inline]
     pub fn is_readable(self) -> bool {
-        self.0 & (Flag::POISONED.0 | Flag::UPTODATE.0) == Flag::UPTODATE.0
-            && self.0 & REFERENCES != 0
+        self.has_references_below(REFERENCES + 1)
     }
 
-    /// Whether that is so, and there is room for many more references: one mask, since every pin
-    /// asks it. Who is told no can still have one, by `State::try_get`.
+    /// Whether that is so, and there is room for many more references. Who is told no can still
+    /// have one, by `State::try_get`.
     #[inline]
     pub(super) fn is_pinnable(self) -> bool {
-        self.0 & (Flag::POISONED.0 | Flag::UPTODATE.0 | HALF) == Flag::UPTODATE.0
-            && self.0 & REFERENCES != 0
+        self.has_references_below(HALF)
+    }
+
+    /// Whether the bytes are valid and to be trusted, and the references some, but fewer than
+    /// `limit`. In one comparison, since every read and pin asks it: the two flags stand above the
+    /// references, so either of them being wrong makes the number too large, and none at all wraps.
+    #[inline]
+    fn has_references_below(self, limit: u64) -> bool {
+        let wrong = (self.0 ^ Flag::UPTODATE.0) & (Flag::POISONED.0 | Flag::UPTODATE.0);
+        (wrong | self.0 & REFERENCES).wrapping_sub(1) < limit - 1
     }
 
     /// The names of the flags that are set, in the order of the table above.
