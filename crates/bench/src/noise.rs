@@ -98,11 +98,11 @@ impl Lap {
         Timing { each: wall * 1e9 / operations.max(1) as f64, lost: (1.0 - ran / wall).max(0.0) }
     }
 
-    /// Ends after `operations` that never sleep: the time in which the thread did not run is none
-    /// of theirs.
-    pub fn stop_busy(self, operations: u64) -> Timing {
-        let timing = self.stop(operations);
-        Timing { each: timing.each * (1.0 - timing.lost), ..timing }
+    /// Ends after `operations` that took `taken` of the time and never sleep: what of it the thread
+    /// did not run is none of theirs.
+    pub fn stop_busy(self, taken: Duration, operations: u64) -> Timing {
+        let Timing { lost, .. } = self.stop(operations);
+        Timing { each: taken.as_secs_f64() * 1e9 * (1.0 - lost) / operations as f64, lost }
     }
 }
 

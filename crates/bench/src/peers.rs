@@ -12,7 +12,7 @@ use crate::contest::Contest;
 use crate::error::{Error, Result};
 use crate::noise::Timing;
 use crate::plan::{Host, Plan};
-use crate::reach::{Hand, Line, Reach, first_word};
+use crate::reach::{Hand, Reach, sum};
 use crate::resident;
 use crate::results::Role;
 use crate::suites::{Adds, Run};
@@ -77,7 +77,7 @@ impl<P: Peer> Reach for &Way<P> {
     #[inline(always)]
     fn line(&self, hand: &mut Hand, _own: &mut (), page: u64, at: usize) {
         let look = |bytes: &Page| match bytes[at..].first_chunk() {
-            Some(line) => _ = black_box(&Line(*line)),
+            Some(line) => _ = black_box(sum(line)),
             None => hand.fail(),
         };
         if self.0.with(page, look).is_none() {
@@ -87,7 +87,7 @@ impl<P: Peer> Reach for &Way<P> {
 
     #[inline(always)]
     fn chain(&self, hand: &mut Hand, _own: &mut (), page: u64, at: usize) -> u64 {
-        let look = |bytes: &Page| bytes[at..].first_chunk().map(first_word);
+        let look = |bytes: &Page| bytes[at..].first_chunk().map(sum);
         match self.0.with(page, look).flatten() {
             Some(found) => found,
             None => {

@@ -52,92 +52,72 @@ impl Picks {
     }
 }
 
-/// A thread's next line of 64 bytes: its page, and its first byte in there. It depends on `found`,
-/// as far as whoever measures wants to wait for that.
-pub trait Next {
-    /// Draws.
-    fn next(&mut self, found: u64) -> (u64, usize);
+/// A line of 64 bytes: its page, and its first byte in there.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pick {
+    /// Which page.
+    pub page: u32,
+    /// Where in it.
+    pub at: u32,
 }
 
-/// Of [`Picks::Uniform`].
-pub struct Uniform {
+/// A thread's source of lines.
+pub struct Draws<'p> {
     rng: Rng,
-    pages: u64,
-}
-
-impl Uniform {
-    /// From a seed of its own.
-    pub fn new(pages: u64) -> Self {
-        Self { rng: Rng::new(), pages }
-    }
-}
-
-impl Next for Uniform {
-    #[inline(always)]
-    fn next(&mut self, found: u64) -> (u64, usize) {
-        let random = self.rng.u64(..) ^ (found >> 63);
-        (((random >> 32) * self.pages) >> 32, line_in_page(random))
-    }
-}
-
-/// Of [`Picks::Zipf`].
-pub struct Zipf<'d> {
-    rng: Rng,
-    draws: &'d [u32],
+    picks: &'p Picks,
     at: usize,
 }
 
-impl<'d> Zipf<'d> {
+impl<'p> Draws<'p> {
     /// Begins anywhere.
-    pub fn new(draws: &'d [u32]) -> Self {
+    pub fn new(picks: &'p Picks) -> Self {
         let mut rng = Rng::new();
-        Self { at: rng.usize(..), rng, draws }
+        Self { at: rng.usize(..), rng, picks }
+    }
+
+    /// The next ones.
+    pub fn fill(&mut self, lines: &mut [Pick]) {
+        let (rng, at) = (&mut self.rng, &mut self.at);
+        lines.fill_with(|| {
+            let page = match self.picks {
+                Picks::Uniform { pages } => rng.u32(..*pages as u32),
+                Picks::Zipf(draws) => {
+                    *at = at.wrapping_add(1);
+                    draws[*at % DRAWS]
+                }
+            };
+            Pick { page, at: rng.u32(..LINES) * 64 }
+        });
     }
 }
 
-impl Next for Zipf<'_> {
-    #[inline(always)]
-    fn next(&mut self, found: u64) -> (u64, usize) {
-        self.at = self.at.wrapping_add(1);
-        let random = self.rng.u64(..) ^ (found >> 63);
-        (u64::from(self.draws[self.at % DRAWS]), line_in_page(random))
-    }
-}
-
-#[inline(always)]
-fn line_in_page(random: u64) -> usize {
-    random as usize % (PAGE_SIZE / 64) * 64
-}
+/// Lines in a page.
+const LINES: u32 = PAGE_SIZE as u32 / 64;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn zipf_wants_a_few_pages_often_and_uniform_all_alike() {
-        let pages = 10_000;
-        let count = |next: &mut dyn FnMut() -> u64| {
-            let mut counts = vec![0u32; pages as usize];
-            (0..200_000).for_each(|_| counts[next() as usize] += 1);
-            counts.sort_unstable();
-            counts.iter().rev().take(100).sum::<u32>()
-        };
-        let Picks::Zipf(draws) = Picks::zipf(pages, 0.99) else { unreachable!() };
-        let mut zipf = Zipf::new(&draws);
-        // The first 100 of 10,000 ranks have about 53 % of the weight.
-        let often = count(&mut || zipf.next(0).0);
-        assert!((90_000..125_000).contains(&often), "{often}");
-        let mut uniform = Uniform::new(pages);
-        let often = count(&mut || uniform.next(0).0);
-        assert!(often < 6_000, "{often}");
+    /// How many of so many draws are of the hundred pages that are wanted the most.
+    fn of_the_first_hundred(picks: &Picks, pages: u64) -> u32 {
+        let mut lines = vec![Pick::default(); 200_000];
+        Draws::new(picks).fill(&mut lines);
+        let mut counts = vec![0; pages as usize];
+        for line in lines {
+            assert!(line.at.is_multiple_of(64) && line.at as usize + 64 <= PAGE_SIZE);
+            counts[line.page as usize] += 1;
+        }
+        counts.sort_unstable();
+        counts.iter().rev().take(100).sum()
     }
 
     #[test]
-    fn lines_lie_in_their_page() {
-        let mut uniform = Uniform::new(3);
-        for n in 0..1000u64 {
-            let (page, at) = uniform.next(n << 60);
-            assert!(page < 3 && at.is_multiple_of(64) && at + 64 <= PAGE_SIZE);
-        }
+    fn zipf_wants_a_few_pages_often_and_uniform_all_alike() {
+        let pages = 10_000;
+        // The first 100 of 10,000 ranks have about 53 % of the weight.
+        let often = of_the_first_hundred(&Picks::zipf(pages, 0.99), pages);
+        assert!((90_000..125_000).contains(&often), "{often}");
+        let often = of_the_first_hundred(&Picks::Uniform { pages }, pages);
+        assert!(often < 6_000, "{often}");
     }
 }

@@ -2,14 +2,14 @@
 
 use std::hint::black_box;
 use std::sync::Barrier;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use refolio::PAGE_SIZE;
 
 use crate::cpus;
 use crate::error::{Error, Result};
 use crate::noise::{Lap, Timing};
-use crate::picks::{Next, Picks, Uniform, Zipf};
+use crate::picks::{Draws, Pick, Picks};
 
 /// A way to reach a page, for many threads at a time.
 pub trait Reach: Sync {
@@ -86,8 +86,8 @@ impl Shape {
     }
 }
 
-/// Between two looks at the clock.
-const STEPS: u64 = 4096;
+/// Lines that are drawn at a time.
+const STEPS: usize = 1024;
 
 /// Reads for so long on so many threads, each on a CPU of its own; the time for a read on a thread.
 pub fn measure<R: Reach>(
@@ -98,10 +98,7 @@ pub fn measure<R: Reach>(
     span: Duration,
 ) -> Result<Timing> {
     let start = Barrier::new(threads);
-    let one = || match picks {
-        Picks::Uniform { pages } => race(reach, Uniform::new(*pages), shape, &start, span),
-        Picks::Zipf(draws) => race(reach, Zipf::new(draws), shape, &start, span),
-    };
+    let one = || race(reach, picks, shape, &start, span);
     let timings: Result<Vec<Timing>> = std::thread::scope(|scope| {
         let spawn = |n| scope.spawn(move || cpus::at(n, one));
         let running: Vec<_> = (0..threads).map(spawn).collect();
@@ -116,10 +113,9 @@ pub fn mean(timings: &[Timing]) -> Timing {
     Timing { each, lost: timings.iter().map(|timing| timing.lost).fold(0.0, f64::max) }
 }
 
-#[inline(always)] // Each pair of a way and a draw has loops of its own.
 fn race<R: Reach>(
     reach: &R,
-    mut next: impl Next,
+    picks: &Picks,
     shape: Shape,
     start: &Barrier,
     span: Duration,
@@ -128,19 +124,15 @@ fn race<R: Reach>(
     start.wait();
     let (hand, own) = (&mut *Hand::new(), &mut own?);
     let timing = match shape {
-        Shape::Line => repeat(span, || {
-            let (page, at) = next.next(0);
-            reach.line(hand, own, page, at);
-        }),
+        Shape::Line => repeat(picks, span, |page, at| reach.line(hand, own, page, at)),
         Shape::Chain => {
             let mut found = 0;
-            repeat(span, || {
-                let (page, at) = next.next(found);
-                found = reach.chain(hand, own, page, at);
+            // Pages come in pairs.
+            repeat(picks, span, |page, at| {
+                found = reach.chain(hand, own, page ^ (found >> 63), at);
             })
         }
-        Shape::Page => repeat(span, || {
-            let (page, _) = next.next(0);
+        Shape::Page => repeat(picks, span, |page, _| {
             reach.page(hand, own, page);
             black_box(&hand.page);
         }),
@@ -151,21 +143,43 @@ fn race<R: Reach>(
     }
 }
 
-/// Calls `step` for a while; the time for a call.
-#[inline(always)] // The loop has as few instructions as it can: they cost as much as those of a read.
-pub fn repeat(span: Duration, mut step: impl FnMut()) -> Timing {
-    let (mut lap, mut done) = (None, 0);
+/// Calls `step` for a while, with random lines; the time for a call.
+///
+/// The lines are drawn before, not in the time that is taken: the fewer instructions there are
+/// between two steps, the more of them the processor has in flight, and a random number has as many
+/// as the load that it is drawn for.
+#[inline(always)]
+pub fn repeat(picks: &Picks, span: Duration, mut step: impl FnMut(u64, usize)) -> Timing {
+    let mut draws = Draws::new(picks);
+    let mut lines = [Pick::default(); STEPS];
+    let (mut lap, mut done, mut taken) = (None, 0, Duration::ZERO);
     loop {
+        draws.fill(&mut lines);
+        let start = Instant::now();
         // The one place that calls it: else it would be a function.
-        (0..STEPS).for_each(|_| step());
+        for line in &lines {
+            step(u64::from(line.page), line.at as usize);
+        }
+        let block = start.elapsed();
         match &lap {
             // The first ones warm up.
             None => lap = Some(Lap::start()),
-            Some(lap) if lap.elapsed() < span => done += STEPS,
-            Some(_) => break,
+            Some(lap) => {
+                (done, taken) = (done + STEPS as u64, taken + block);
+                if lap.elapsed() >= span {
+                    break;
+                }
+            }
         }
     }
-    lap.map_or(Timing { each: f64::NAN, lost: 1.0 }, |lap| lap.stop_busy(done + STEPS))
+    lap.map_or(Timing { each: f64::NAN, lost: 1.0 }, |lap| lap.stop_busy(taken, done))
+}
+
+/// The words of a line, added up, where they are.
+#[inline(always)]
+pub fn sum(line: &[u8; 64]) -> u64 {
+    let words = line.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
+    words.fold(0, u64::wrapping_add)
 }
 
 /// The first word of a line.

@@ -6,7 +6,7 @@ use std::hint::black_box;
 use refolio::{File, PAGE_SIZE, PageIndex};
 
 use crate::error::Result;
-use crate::reach::{Hand, Line, Reach, first_word};
+use crate::reach::{Hand, Reach, sum};
 
 /// Optimistic reads.
 #[derive(Clone, Copy, Debug)]
@@ -53,13 +53,13 @@ impl Reach for Pin<'_> {
     fn line(&self, hand: &mut Hand, _own: &mut (), page: u64, at: usize) {
         let Ok(pin) = self.0.page(PageIndex(page)) else { return hand.fail() };
         let Some(line) = pin[at..].first_chunk() else { return hand.fail() };
-        black_box(&Line(*line));
+        black_box(sum(line));
     }
 
     #[inline(always)]
     fn chain(&self, hand: &mut Hand, _own: &mut (), page: u64, at: usize) -> u64 {
         match self.0.page(PageIndex(page)).as_deref().map(|bytes| bytes[at..].first_chunk()) {
-            Ok(Some(line)) => first_word(black_box(line)),
+            Ok(Some(line)) => sum(line),
             _ => {
                 hand.fail();
                 0

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::limits::arena::Arena;
 use crate::limits::copy::{Copier, copiers};
 use crate::noise::{Lap, Timing};
-use crate::picks::{Next, Uniform};
+use crate::picks::Picks;
 use crate::reach;
 use crate::resident;
 use crate::results::Role;
@@ -131,12 +131,15 @@ fn over_and_over(
     }
 }
 
+/// Its pages, each as often as any other.
+fn all_of(file: &File) -> Picks {
+    Picks::Uniform { pages: file.len() / PAGE_SIZE as u64 }
+}
+
 /// 64 bytes at random places, over and over.
 fn using(file: &File, what: Use, span: Duration) -> Result<(Timing, ())> {
-    let mut next = Uniform::new(file.len() / PAGE_SIZE as u64);
     let (mut line, mut wrong) = ([0; 64], None);
-    let timing = reach::repeat(span, || {
-        let (page, at) = next.next(0);
+    let timing = reach::repeat(&all_of(file), span, |page, at| {
         let offset = page * PAGE_SIZE as u64 + at as u64;
         let failed = match what {
             Use::Read => file.read_at(std::hint::black_box(&mut line), offset).err(),
@@ -211,14 +214,13 @@ fn stalls(run: &mut Run<'_>, things: &RefCell<Things<'_>>, file: &File) -> Resul
 
 /// Reads for a while; a quantile of their times, in nanoseconds.
 fn timed(file: &File, span: Duration, quantile: f64) -> Result<(Timing, f64)> {
-    let mut next = Uniform::new(file.len() / PAGE_SIZE as u64);
+    let mut rng = fastrand::Rng::new();
     let mut line = [0; 64];
     let mut times = Histogram::<u64>::new(2).map_err(Error::while_("making a histogram"))?;
     let mut one = || {
-        let (page, at) = next.next(0);
+        let offset = rng.u64(..file.len() / 64) * 64;
         let start = Instant::now();
-        let done =
-            file.read_at(std::hint::black_box(&mut line), page * PAGE_SIZE as u64 + at as u64);
+        let done = file.read_at(std::hint::black_box(&mut line), offset);
         times.saturating_record(start.elapsed().as_nanos() as u64);
         match done {
             Ok(_) => ControlFlow::Continue(()),

@@ -10,6 +10,7 @@ use crate::contest::Contest;
 use crate::error::{Error, Result};
 use crate::limits::blocks::Blocks;
 use crate::noise::{Lap, Timing};
+use crate::picks::Picks;
 use crate::resident;
 use crate::results::Role;
 
@@ -143,15 +144,15 @@ fn in_place(run: &mut Run<'_>) -> Result<()> {
     let bytes = run.plan.bytes / 4;
     let cache = resident::cache(bytes)?;
     let file = resident::file(&cache, bytes, 0, run.host)?;
-    let (pages, span) = ((bytes / PAGE_SIZE) as u64, run.plan.span);
+    let picks = Picks::Uniform { pages: (bytes / PAGE_SIZE) as u64 };
+    let span = run.plan.span;
     let mut contest = Contest::of_times("overwrite 4 KiB that are cached, uniform, 1 thread", "ns");
     let source = [7; PAGE_SIZE];
     contest.add(Role::Refolio, "Refolio, write_at", || {
-        let (mut rng, mut wrong) = (fastrand::Rng::new(), None);
+        let mut wrong = None;
         let timing = crate::cpus::on(0, || {
-            let timing = crate::reach::repeat(span, || {
-                let at = rng.u64(..pages) * PAGE_SIZE as u64;
-                wrong = file.write_at(&source, at).err().or(wrong.take());
+            let timing = crate::reach::repeat(&picks, span, |page, _| {
+                wrong = file.write_at(&source, page * PAGE_SIZE as u64).err().or(wrong.take());
             });
             (timing, wrong)
         });
