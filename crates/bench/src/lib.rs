@@ -47,10 +47,11 @@ pub fn cpus() -> usize {
     cpus::count()
 }
 
-/// Measures a suite. Takes as long as [`Suite::estimate`] says, more or less.
+/// Measures a suite. Takes as long as [`Suite::estimate`] says, more or less. When the host wants no
+/// more, what was measured until then is in the results, which are not [`complete`](Results::complete).
 ///
 /// # Errors
-/// [`Error::Stopped`] when the host wants no more; [`Error::Unusable`] when the machine or the plan
+/// [`Error::Stopped`] when there was nothing yet; [`Error::Unusable`] when the machine or the plan
 /// does not do for this suite; [`Error::Failed`] when something failed that should not.
 pub fn run(suite: Suite, plan: &Plan, host: &dyn Host) -> Result<Results> {
     suites::run(suite, plan, host)

@@ -11,6 +11,8 @@ pub struct Results {
     pub suite: &'static str,
     /// What it was about: sizes, threads, the machine.
     pub about: String,
+    /// Whether it came to its end; else it was stopped, and has what was measured until then.
+    pub complete: bool,
     /// What was compared with each other.
     pub groups: Vec<Group>,
     /// What was left out, and why; what to know about the figures.

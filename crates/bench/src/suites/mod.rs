@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::contest::Contest;
 use crate::cpus;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::picks::Picks;
 use crate::plan::{Host, Plan};
 use crate::reach::{self, Reach, Shape};
@@ -162,14 +162,21 @@ pub fn run(suite: Suite, plan: &Plan, host: &dyn Host) -> Result<Results> {
     if !cpus::prepare() {
         run.note("the priority could not be raised (that takes root): more is disturbed");
     }
-    let about = match suite {
-        Suite::Memory => memory::run(&mut run)?,
-        Suite::Hit => hit::run(&mut run)?,
-        Suite::Migrate => migrate::run(&mut run)?,
-        Suite::Forms => forms::run(&mut run)?,
-        Suite::Miss => miss::run(&mut run)?,
-        Suite::Write => write::run(&mut run)?,
-        Suite::Scale => scale::run(&mut run)?,
+    let ended = match suite {
+        Suite::Memory => memory::run(&mut run),
+        Suite::Hit => hit::run(&mut run),
+        Suite::Migrate => migrate::run(&mut run),
+        Suite::Forms => forms::run(&mut run),
+        Suite::Miss => miss::run(&mut run),
+        Suite::Write => write::run(&mut run),
+        Suite::Scale => scale::run(&mut run),
     };
-    Ok(Results { suite: suite.name(), about, groups: run.groups, notes: run.notes })
+    let (about, complete) = match ended {
+        Ok(about) => (about, true),
+        // What took turns to its end is worth as much as ever.
+        Err(Error::Stopped) if !run.groups.is_empty() => ("stopped before its end".into(), false),
+        Err(error) => return Err(error),
+    };
+    let (groups, notes) = (run.groups, run.notes);
+    Ok(Results { suite: suite.name(), about, complete, groups, notes })
 }

@@ -26,26 +26,26 @@ pub fn run(args: &Bench) -> Result<Exit, Failure> {
     let ended = suites.iter().try_for_each(|suite| {
         let start = Instant::now();
         let results = measure(*suite, &ground.plan(*suite), &teller)?;
-        teller.step(&format!("{}: {} s", suite.name(), start.elapsed().as_secs()));
+        let is_complete = results.complete;
         measured.push(results);
+        if !is_complete {
+            return Err(Failure::stopped("interrupted; what was complete until then is shown"));
+        }
+        teller.step(&format!("{}: {} s", suite.name(), start.elapsed().as_secs()));
         Ok(())
     });
     drop(teller);
     output::tell(args, &measured)?;
-    match ended {
-        Err(Failure { exit: Exit::Interrupted, .. }) if !measured.is_empty() => {
-            signal::tell("refolio: interrupted; the suites above were complete");
-            Ok(Exit::Interrupted)
-        }
-        Err(failure) => Err(failure),
-        Ok(()) if args.strict && is_any_missed(&measured) => Ok(Exit::Differs),
-        Ok(()) => Ok(Exit::Well),
+    ended?;
+    match args.strict && is_any_missed(&measured) {
+        true => Ok(Exit::Differs),
+        false => Ok(Exit::Well),
     }
 }
 
 fn measure(suite: Suite, plan: &Plan, teller: &Teller) -> Result<Results, Failure> {
     refolio_bench::run(suite, plan, teller).map_err(|error| match error {
-        Error::Stopped => Failure::stopped("interrupted before the suite was complete"),
+        Error::Stopped => Failure::stopped("interrupted before anything was measured"),
         Error::Unusable(line) => Failure::unusable(format!("bench {}: {line}", suite.name())),
         Error::Failed(line) => Failure::broken(format!("bench {}", suite.name()), line),
     })
