@@ -98,8 +98,13 @@ impl Lru {
     /// Takes a folio off its list that has lost its last reference.
     #[doc(alias = "__page_cache_release")]
     pub fn remove_freed(&self, folios: &Folios, frame: FrameNo) {
-        let mut lists = self.lists.lock();
         let folio = folios.get(frame);
+        // Nobody has a reference any more, and so nobody puts it on a list now. (A folio that has
+        // moved away was taken off before.)
+        if !folio.state.has(Flag::ON_LRU) {
+            return;
+        }
+        let mut lists = self.lists.lock();
         if folio.state.test_and_clear(Flag::ON_LRU) {
             lists.unlink(frame.0 - self.first.0, folio.pages());
         }

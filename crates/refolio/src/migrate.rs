@@ -341,17 +341,17 @@ impl<'c> Move<'c> {
         let source = unmapped.locked.source.folio();
         let destination = unmapped.locked.destination.folio.folio();
         let dirty = source.state.has(Flag::DIRTY);
-        match unmapped.locked.mapping.clone() {
-            Some(mapping) => self.switch_in_file(&unmapped, &mapping)?,
+        match &unmapped.locked.mapping {
+            Some(mapping) => {
+                self.switch_in_file(&unmapped, mapping)?;
+                self.count(&unmapped, dirty);
+            }
             None => {
                 self.freeze(&unmapped)?;
                 destination.inherit(source);
                 let wake = source.state.unfreeze(unmapped.expected());
                 self.core.folios.wake(unmapped.locked.source.frame, wake);
             }
-        }
-        if unmapped.locked.mapping.is_some() {
-            self.count(&unmapped, dirty);
         }
         if broken("copy-after-switch") {
             self.copy_bytes(&unmapped.locked);

@@ -295,3 +295,31 @@ fn zero_rest(
         next = after;
     }
 }
+
+#[cfg(all(test, not(refolio_model)))]
+mod tests {
+    use super::*;
+    use crate::builder::{NodeOptions, assemble};
+    use crate::store::MemStore;
+    use crate::{fault, reclaim};
+
+    #[test]
+    fn the_shadows_of_evicted_pages_go_with_the_part_of_the_file_that_is_cut_off() {
+        let core =
+            assemble(&[NodeOptions::new(1 << 20), NodeOptions::new(1 << 20)], false).unwrap();
+        let (pages, len) = (70, 70 * PAGE_SIZE as u64);
+        let store = Arc::new(MemStore::with_bytes(vec![1; len as usize]));
+        let new = |id| Ok::<_, Error>(Mapping::new(id, store, len, 0, None));
+        let mapping = core.mappings.open(None, new).unwrap();
+        for index in (0..pages).map(PageIndex) {
+            let frame = fault::page(&core, &mapping, index).unwrap().0.frame;
+            assert_eq!(reclaim::evict(&core, &mapping, index, frame), 1);
+        }
+        assert!(mapping.pages.node_count() > 1, "each page has left a shadow");
+        set_len(&core, &mapping, PAGE_SIZE as u64).unwrap();
+        assert_eq!(mapping.pages.node_count(), 0, "one shadow needs no node");
+        assert!(mapping.pages.load(0).is_some());
+        set_len(&core, &mapping, 0).unwrap();
+        assert!(mapping.pages.load(0).is_none());
+    }
+}
