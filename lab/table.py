@@ -19,12 +19,24 @@ FEW = 5
 # Everything else is the kernel's own words (a panic, a warning, a hung task), or the machine's end.
 
 
+def is_there(path):
+    """Whether there is a verdict; one that is being reached is an empty file."""
+    return path.exists() and path.stat().st_size > 0
+
+
 def failures(path):
     """What failed in a run: (case, name of the failure), each once, in order."""
     run = json.loads(path.read_text())
     judged = [(told["case"]["case"], told["judged"]) for told in run["cases"] if told["judged"]]
     bad = [(case, its) for case, its in judged if its["verdict"] == "fail"]
     return {(case, failure["wrong"]): None for case, its in bad for failure in its["failures"]}
+
+
+def sizes(verdicts):
+    """How many cases the runs had; a suite that grew meanwhile had fewer in the first ones."""
+    runs = [json.loads(path.read_text()) for path in verdicts.glob("*.json") if is_there(path)]
+    counts = {run["start"]["cases"] for run in runs if run["start"]}
+    return " to ".join(str(count) for count in sorted({min(counts), max(counts)}))
 
 
 def header(patch):
@@ -52,15 +64,19 @@ def told(found):
 
 def main():
     lab, verdicts = Path(sys.argv[1]), Path(sys.argv[2])
-    known = failures(verdicts / "unmodified.json")
+    # As many runs of the unmodified kernel as there are.
+    known = {}
+    for path in verdicts.glob("unmodified*.json"):
+        known |= failures(path)
     print((lab / "wrong-kernels.head.md").read_text())
+    print(f"Each run set out to try {sizes(verdicts)} cases.\n")
     print("| kernel | class | what is wrong in it | caught by |")
     print("|---|---|---|---|")
     named = other = missed = without = 0
     for patch in sorted((lab / "wrong").glob("*.patch")):
         path = verdicts / f"{patch.stem}.json"
         about = header(patch)
-        if not path.exists():
+        if not is_there(path):
             without += 1
             print(f"| `{patch.stem}` | {about['Class']} | {about['Wrong']} | no verdict yet |")
             continue
@@ -88,7 +104,7 @@ def main():
           f"its own: {len(known)} |")
     for patch in sorted((lab / "forms").glob("*.patch")):
         path = verdicts / f"{patch.stem}.json"
-        if path.exists():
+        if is_there(path):
             new = [key for key in failures(path) if key not in known]
             print(f"| `{patch.stem}` | {header(patch)['Wrong']} | {told(new) or 'none'} |")
         else:

@@ -86,8 +86,6 @@ pub fn run(
     };
     let out = read(child.stdout.as_mut().map(|out| out as &mut dyn Read));
     let err = read(child.stderr.as_mut().map(|err| err as &mut dyn Read));
-    // What a case that died has left changed goes back; one that lived has left nothing.
-    settings.dirs.first().into_iter().for_each(|dir| linux::undo(dir));
     let notes = err.lines().map(str::to_owned).collect();
     let verdict = out.lines().find_map(|line| match Event::of_line(line) {
         Some(Event::Verdict(judged)) => Some(judged),

@@ -13,6 +13,7 @@ use std::io::Write;
 use std::time::Instant;
 
 use refolio_conformance::event::{Answer, Event, Judged, Wronged};
+use refolio_conformance::subjects::linux;
 use refolio_conformance::{Gaps, Subject};
 
 use crate::args::{Conform, Repeat, SubjectName};
@@ -90,6 +91,8 @@ fn rounds(
             teller.say(Event::Case(case.start(seed, teller.ms())));
             let (judged, notes) = runner.run(case, seed)?;
             teller.judge(judged, notes);
+            // After the verdict: a kernel with a mistake may hang in it.
+            runner.put_back();
             if args.repeat() == Repeat::UntilFailure && teller.run.bad().next().is_some() {
                 return Ok(());
             }
@@ -120,6 +123,11 @@ impl Runner {
                 Err(Failure::broken("running a case", format!("{} has no subject", case.name)))
             }
         }
+    }
+
+    /// Puts back what a case that died or failed has left changed; one that passed leaves nothing.
+    fn put_back(&self) {
+        self.settings.dirs.first().into_iter().for_each(|dir| linux::undo(dir));
     }
 }
 

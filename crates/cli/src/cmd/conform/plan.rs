@@ -1,7 +1,7 @@
 //! What is going to be run: the cases of a subject, chosen by profile and name.
 
 use refolio_conformance::event::{CaseStart, Start};
-use refolio_conformance::subjects::linux::{self, LinuxCase, Profile};
+use refolio_conformance::subjects::linux::{self, LinuxCase, Profile, Turn};
 use refolio_conformance::{CASES, Case, matches};
 
 use crate::args::{Conform, ProfileName, SubjectName};
@@ -22,6 +22,14 @@ impl Planned {
         match self {
             Self::Here(case) => case.name,
             Self::Linux(case) => &case.name,
+        }
+    }
+
+    /// When it is run: cases of the same turn in the order of the list.
+    fn turn(&self) -> Option<Turn> {
+        match self {
+            Self::Here(_) => None,
+            Self::Linux(case) => Some(case.turn()),
         }
     }
 
@@ -67,8 +75,9 @@ fn all(subject: SubjectName) -> Vec<Planned> {
 pub fn cases(args: &Conform) -> Result<Vec<Planned>, Failure> {
     let all = all(args.subject);
     if let Some(name) = &args.case {
-        let chosen: Vec<_> =
+        let mut chosen: Vec<_> =
             all.iter().filter(|case| matches(name, case.name())).copied().collect();
+        chosen.sort_by_key(Planned::turn);
         if chosen.is_empty() {
             let subject = args.subject.name();
             return Err(Failure::unusable(format!(
@@ -84,7 +93,9 @@ pub fn cases(args: &Conform) -> Result<Vec<Planned>, Failure> {
         Planned::Linux(case) => profile.has(case, nodes),
     };
     // `--list` shows what there is, whatever this machine has, unless a profile is asked for.
-    Ok(all.into_iter().filter(has).collect())
+    let mut chosen: Vec<_> = all.into_iter().filter(has).collect();
+    chosen.sort_by_key(Planned::turn);
+    Ok(chosen)
 }
 
 /// What a run sets out to do.

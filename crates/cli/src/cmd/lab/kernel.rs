@@ -110,18 +110,31 @@ fn cache_folder() -> Result<PathBuf, Failure> {
     Ok(cache)
 }
 
+/// The packages that a kernel's package is split into, if it is (since 6.19): the image and the
+/// modules, without which it holds nothing.
+fn parts(depends: &str) -> Vec<&str> {
+    let names = depends.lines().filter_map(|line| line.trim_start().strip_prefix("Depends: "));
+    let is_part =
+        |name: &&str| ["linux-binary-", "linux-modules-"].iter().any(|of| name.starts_with(of));
+    names.filter(is_part).collect()
+}
+
 /// Fetches a package, and keeps its kernel and modules in `folder`. All or nothing.
 fn fetch(package: &str, cache: &Path, folder: &Path) -> Result<(), Failure> {
     let broken = |error: std::io::Error| {
         Failure::unusable(format!("{}: {error}: is there space?", cache.display()))
     };
     let work = TempDir::with_prefix_in("fetch-", cache).map_err(broken)?;
-    apt("apt-get", &["download", "-qq", package], Some(work.path()))?;
+    let depends = apt("apt-cache", &["depends", package], None)?;
+    let mut download = vec!["download", "-qq", package];
+    download.extend(parts(&depends));
+    apt("apt-get", &download, Some(work.path()))?;
     let files = fs::read_dir(work.path()).map_err(broken)?.flatten().map(|entry| entry.path());
-    let archive = files.filter(|path| path.extension().is_some_and(|ext| ext == "deb")).last();
-    let archive = archive.ok_or_else(|| unlisted(package))?.display().to_string();
+    let archives = files.filter(|path| path.extension().is_some_and(|ext| ext == "deb"));
     let out = work.path().join("x").display().to_string();
-    apt("dpkg-deb", &["-x", &archive, &out], None)?;
+    for archive in archives {
+        apt("dpkg-deb", &["-x", &archive.display().to_string(), &out], None)?;
+    }
 
     let first = |folder: &str, of: &str| {
         let place = Path::new(&out).join(folder);
@@ -133,8 +146,10 @@ fn fetch(package: &str, cache: &Path, folder: &Path) -> Result<(), Failure> {
     };
     let whole = work.path().join("whole");
     fs::create_dir(&whole).map_err(broken)?;
-    fs::rename(first("boot", "vmlinuz")?, whole.join("vmlinuz")).map_err(broken)?;
     let modules = first("lib/modules", "").or_else(|_| first("usr/lib/modules", ""))?;
+    let beside = modules.join("vmlinuz");
+    let image = if beside.is_file() { beside } else { first("boot", "vmlinuz")? };
+    fs::rename(image, whole.join("vmlinuz")).map_err(broken)?;
     fs::rename(modules, whole.join("modules")).map_err(broken)?;
     match fs::rename(&whole, folder) {
         // Another run has been faster.
@@ -188,6 +203,16 @@ mod tests {
         assert_eq!(of("6.12"), Some("linux-image-6.12.100+deb12-cloud-amd64"));
         assert_eq!(of("newest"), Some("linux-image-6.12.100+deb12-cloud-amd64"));
         assert_eq!(of("5.10"), None);
+    }
+
+    #[test]
+    fn a_kernel_in_parts_is_known_by_what_it_depends_on() {
+        let split = "linux-image-7.3.4-cloud-amd64\n PreDepends: linux-base\n |Depends: dracut\n  \
+                     Depends: initramfs-tools\n  Depends: linux-base-7.3.4-cloud-amd64\n  Depends: \
+                     linux-binary-7.3.4-cloud-amd64\n  Depends: linux-modules-7.3.4-cloud-amd64\n";
+        let of = ["linux-binary-7.3.4-cloud-amd64", "linux-modules-7.3.4-cloud-amd64"];
+        assert_eq!(parts(split), of);
+        assert!(parts("linux-image-6.1\n  Depends: kmod\n").is_empty());
     }
 
     #[test]

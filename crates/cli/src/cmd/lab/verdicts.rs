@@ -1,6 +1,7 @@
 //! From what was heard to what is reported: a fault of the kernel is a failure of the cases that
 //! ran, and so is the machine's end. What no case answers for is a failure of the machine's own.
 
+use refolio_conformance::Gaps;
 use refolio_conformance::event::{Answer, CaseStart, Judged, Wronged};
 
 use super::klog::without_time;
@@ -9,6 +10,9 @@ use crate::cmd::conform::told::{MACHINE, Note, Run, Told};
 
 /// What the suite's own process says of the kernel's log; the laboratory has the whole of it.
 const GUESTS_WORD: &str = "kernel log";
+
+/// The faults after which a kernel goes on: the only ones that can be known gaps.
+const WARNING: &str = "kernel warning";
 
 /// The name of a failure that is the machine's end.
 const END: &str = "the guest's end";
@@ -51,7 +55,15 @@ pub fn lay(session: &mut Session) {
 
 fn blame(told: &mut Told, wronged: &Wronged, report: &[String]) {
     let Some(judged) = &mut told.judged else { return };
-    judged.verdict = Answer::Fail;
+    let gaps = Gaps::of("linux").unwrap_or_default();
+    let known = gaps.reason(&told.case.case, GUESTS_WORD).filter(|_| wronged.wrong == WARNING);
+    match known {
+        Some(reason) if judged.verdict.is_fine() => {
+            judged.verdict = Answer::ExpectedFailure;
+            judged.reason = Some(reason.to_owned());
+        }
+        _ => judged.verdict = Answer::Fail,
+    }
     judged.failures.retain(|failure| failure.wrong != GUESTS_WORD);
     judged.failures.insert(0, wronged.clone());
     let at_ms = judged.at_ms;
@@ -141,6 +153,30 @@ mod tests {
         let panic = Err("[    1.0] Kernel panic - not syncing: x");
         let session = session(&[begins("a"), panic], End::Off);
         assert_eq!(failures(&session), [("a", "kernel panic"), ("a", END)]);
+    }
+
+    #[test]
+    fn a_warning_that_is_a_known_gap_is_expected_and_a_panic_is_not() {
+        let verdict = |line: &'static str| {
+            let case = "hugetlb/move-pages/pins-held";
+            let judged = Judged {
+                case: case.into(),
+                seed: 0,
+                verdict: Answer::Pass,
+                reason: None,
+                failures: Vec::new(),
+                moved: 0,
+                busy: 0,
+                facts: Vec::new(),
+                at_ms: 0,
+                elapsed_ms: 0,
+            };
+            let said = [begins(case), Err(line), Ok(Event::Verdict(judged))];
+            let session = session(&said, End::Whole);
+            session.told.cases[0].judged.as_ref().unwrap().verdict
+        };
+        assert_eq!(verdict("[    1.0] WARNING: CPU: 0 PID: 1 at x"), Answer::ExpectedFailure);
+        assert_eq!(verdict("[    1.0] Kernel panic - not syncing: x"), Answer::Fail);
     }
 
     #[test]

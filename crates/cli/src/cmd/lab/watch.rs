@@ -68,6 +68,8 @@ pub struct Session {
     pub up: bool,
     /// What QEMU said.
     pub qemu: Vec<String>,
+    /// Whether the job has ended.
+    pub ended: bool,
     /// Whether the guest has unmounted its disks.
     pub unmounted: bool,
     /// What in the machine's accounts does not add up: a name, and the figures.
@@ -103,7 +105,9 @@ pub fn watch(
             }
             continue;
         };
-        last = Instant::now();
+        if session.hears_life(&heard) {
+            last = Instant::now();
+        }
         match heard {
             Heard::Console(line) => session.console(&line),
             Heard::Port(line) => session.port(&line, see),
@@ -123,6 +127,7 @@ impl Session {
             blamed: Vec::new(),
             up: false,
             qemu: Vec::new(),
+            ended: false,
             unmounted: false,
             drifts: Vec::new(),
             end: End::Off,
@@ -137,6 +142,12 @@ impl Session {
             (false, false) => patience.boot,
             (false, true) => patience.first,
         }
+    }
+
+    /// Whether that is a sign of life. A kernel that goes on to complain once the job has ended (of
+    /// whoever hangs in an unmount, say) gives none.
+    fn hears_life(&self, heard: &Heard) -> bool {
+        !(self.ended && matches!(heard, Heard::Console(_)))
     }
 
     /// A line of the kernel's log.
@@ -155,7 +166,9 @@ impl Session {
     }
 
     fn port(&mut self, line: &str, see: &mut dyn FnMut(&Run, &Event)) {
-        match Said::of_line(line) {
+        let said = Said::of_line(line);
+        self.ended |= matches!(said, Some(Said::Ended { .. }));
+        match said {
             Some(Said::Up) => self.up = true,
             Some(Said::Cannot { why }) => self.end = End::Cannot(why),
             Some(Said::Ended { code: Some(0 | 1), .. }) => self.end = End::Whole,
@@ -193,5 +206,20 @@ impl Session {
         // A report grows after it has been blamed.
         let pairs = self.blamed.iter().zip(&self.log.faults);
         pairs.map(|(blamed, fault)| (blamed, self.log.report(fault)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn complaints_after_the_job_are_no_sign_of_life() {
+        let mut session = Session::new();
+        let console = Heard::Console("INFO: task umount:1 blocked for more than 30 seconds".into());
+        assert!(session.hears_life(&console));
+        session.port(&Said::Ended { code: Some(1), signal: None }.line(), &mut |_, _| {});
+        assert!(!session.hears_life(&console));
+        assert!(session.hears_life(&Heard::Port(String::new())));
     }
 }

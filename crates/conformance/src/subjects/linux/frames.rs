@@ -12,7 +12,7 @@ use super::ground::{eventually, punch};
 use super::machine::{NEEDS_ROOT, Stop, refused};
 use super::movers::all;
 use super::play::{Actor, Me, Play};
-use super::sys::{self, Advice, Map, Registered, Source, Where};
+use super::sys::{self, Advice, Map, Mover, Registered, Source, Where};
 use crate::tally::Fact;
 
 const fn actor(name: &'static str, act: fn(&Play, &mut Me) -> Result<(), Stop>) -> Actor {
@@ -63,14 +63,14 @@ fn with_addresses<T>(play: &Play, look: impl FnOnce(&[usize]) -> T) -> Result<T,
 }
 
 /// Pages of a ballast: enough for a few blocks of frames that are neither free nor full.
-const BALLAST: u64 = 6144;
+const BALLAST: u64 = 3072;
 
 /// Compaction moves pages from low frames to high ones, into blocks that are partly free. A machine
-/// may have none: so a file in memory is made, which gets ascending frames where much is free. Its
-/// lower third is dropped, and every second page of the rest. (Nobody maps it: that would cost more
-/// than all the rest.)
-fn ballast(me: &mut Me, near: Option<Where>) -> Result<File, Stop> {
-    if let Some(Where::Node(node)) = near {
+/// may have none: so a file in memory is made, which gets ascending frames where much is free. Every
+/// second page of it is dropped, and at last its lower third: what is allocated next gets frames
+/// from there. (Nobody maps it: that would cost more than all the rest.)
+fn ballast(me: &mut Me, node: Option<usize>) -> Result<File, Stop> {
+    if let Some(node) = node {
         sys::prefer(node).map_err(refused("set_mempolicy"))?;
     }
     let fd = rustix::fs::memfd_create("ballast", rustix::fs::MemfdFlags::CLOEXEC);
@@ -80,17 +80,29 @@ fn ballast(me: &mut Me, near: Option<Where>) -> Result<File, Stop> {
         ballast.write_all_at(&bytes, at).map_err(refused("filling memory"))?;
     }
     let start = BALLAST / 3 + u64::from(me.rng.bool());
-    punch(&ballast, 0..BALLAST / 3)?;
     (start..BALLAST).step_by(2).try_for_each(|page| punch(&ballast, page..page + 1))?;
+    punch(&ballast, 0..BALLAST / 3)?;
     Ok(ballast)
 }
 
+/// The node whose memory is to be compacted: one that the pages can be moved to first, if there is.
+fn compacted(play: &Play) -> Result<Option<usize>, Stop> {
+    let first = with_addresses(play, |at| sys::where_are(&at[..1]).ok()?.pop())?;
+    let Some(Where::Node(here)) = first else { return Ok(None) };
+    Ok(play.machine.nodes.iter().copied().find(|node| *node != here).or(Some(here)))
+}
+
 fn compact(play: &Play, me: &mut Me) -> Result<(), Stop> {
-    let near = with_addresses(play, |at| sys::where_are(&at[..1]).ok()?.pop())?;
-    let ballast = ballast(me, near)?;
-    let switch = match near {
-        Some(Where::Node(node)) => format!("/sys/devices/system/node/node{node}/compact"),
-        _ => "/proc/sys/vm/compact_memory".into(),
+    let node = compacted(play)?;
+    let ballast = ballast(me, node)?;
+    if let Some(node) = node.filter(|_| play.machine.nodes.len() > 1) {
+        // Into the low frames that were just dropped. Who does not go is not compacted.
+        let went = with_addresses(play, |at| sys::move_to(at, node, Mover::All))?;
+        went.map_err(refused("move_pages"))?;
+    }
+    let switch = match node {
+        Some(node) => format!("/sys/devices/system/node/node{node}/compact"),
+        None => "/proc/sys/vm/compact_memory".into(),
     };
     frames(play, || fs::write(&switch, "1"))?.map_err(refused(&switch))?;
     drop(ballast);

@@ -55,9 +55,9 @@ impl Drop for Backing {
 }
 
 impl Backing {
-    /// Makes a new file in a folder.
+    /// Makes a new file in a folder: its name is not one that a case which died has left there.
     pub fn create(dir: &Path, name: &str) -> Result<Self, Stop> {
-        let path = dir.join(name);
+        let path = dir.join(format!("{name}-{}", std::process::id()));
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path);
         Ok(Self { file: file.map_err(refused("making a file"))?, path: Some(path) })
     }

@@ -155,6 +155,27 @@ impl Machine {
 
     /// Makes a cpuset of its own for this process, until the answer is dropped.
     pub fn cpuset(&self) -> Result<Cpuset, Stop> {
+        let (group, _settings) = self.group("+cpuset", "cpusets in cgroups (version 2)")?;
+        let cpuset = Cpuset { group, _settings };
+        cpuset.give(&self.nodes).map_err(refused("cpuset.mems"))?;
+        join(&cpuset.group)?;
+        Ok(cpuset)
+    }
+
+    /// Has what this process allocates counted for itself, until the answer is dropped.
+    pub fn counted(&self) -> Result<Counted, Stop> {
+        let lacks = "memory control in cgroups (version 2)";
+        let (group, _settings) = self.group("+memory", lacks)?;
+        join(&group)?;
+        Ok(Counted { group, _settings })
+    }
+
+    /// Makes a cgroup that this process can join.
+    fn group(
+        &self,
+        controller: &str,
+        lacks: &'static str,
+    ) -> Result<(PathBuf, Vec<Setting>), Stop> {
         self.may_disrupt()?;
         let mut settings = Vec::new();
         let root = match mounted() {
@@ -172,18 +193,14 @@ impl Machine {
                 root
             }
         };
-        fs::write(root.join("cgroup.subtree_control"), "+cpuset")
-            .map_err(|_| Stop::Lacks("cpusets in cgroups (version 2)"))?;
+        fs::write(root.join("cgroup.subtree_control"), controller)
+            .map_err(|_| Stop::Lacks(lacks))?;
         let group = root.join(format!("refolio-{}", std::process::id()));
         let setting = Setting::Group { group: group.clone(), home: home(&root) };
         self.journal(&setting).map_err(refused("writing down a cgroup"))?;
         fs::create_dir(&group).map_err(refused("making a cgroup"))?;
         settings.insert(0, setting);
-        let cpuset = Cpuset { group: group.clone(), _settings: settings };
-        cpuset.give(&self.nodes).map_err(refused("cpuset.mems"))?;
-        let me = std::process::id().to_string();
-        fs::write(group.join("cgroup.procs"), me).map_err(refused("joining a cgroup"))?;
-        Ok(cpuset)
+        Ok((group, settings))
     }
 
     fn journal(&self, setting: &Setting) -> io::Result<()> {
@@ -237,6 +254,27 @@ impl Cpuset {
         let nodes: Vec<_> = nodes.iter().map(usize::to_string).collect();
         fs::write(self.group.join("cpuset.mems"), nodes.join(","))
     }
+}
+
+/// A cgroup that this process is in, whose memory is counted.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    group: PathBuf,
+    _settings: Vec<Setting>,
+}
+
+impl Counted {
+    /// Pages that are charged to it.
+    pub fn pages(&self) -> io::Result<i64> {
+        let bytes = fs::read_to_string(self.group.join("memory.current"))?;
+        let bytes: i64 = bytes.trim().parse().map_err(io::Error::other)?;
+        Ok(bytes / refolio::PAGE_SIZE as i64)
+    }
+}
+
+fn join(group: &Path) -> Result<(), Stop> {
+    let me = std::process::id().to_string();
+    fs::write(group.join("cgroup.procs"), me).map_err(refused("joining a cgroup"))
 }
 
 /// Where cgroups (version 2) are mounted.

@@ -33,6 +33,7 @@ mod special;
 mod sys;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
@@ -48,6 +49,7 @@ use special::Special;
 use sys::Map;
 
 pub use machine::undo;
+pub use turn::Turn;
 
 use crate::expected::Gaps;
 use crate::subject::{Counters, Need};
@@ -261,12 +263,15 @@ fn cell_run(
     let play = Arc::new(play);
     let before = proof::vmstat();
     let hope = match trigger {
-        // Where the kernel sees no reason to move these pages now, it sees none soon.
-        other if !other.is_told() => settings.length * 6,
+        // Where the kernel has seen no reason to move these pages for long, it sees none.
+        other if !other.is_told() => settings.hope / 2,
         slow if slow.takes_all() => settings.hope * 4,
         _ => settings.hope,
     };
-    let stops = play.play(&cast, &column.reach(kind), &Settings { hope, ..settings.clone() });
+    // One turn of these can take as long as another case may wait, on a machine that is busy.
+    let patience = settings.patience * if trigger.takes_all() { 2 } else { 1 };
+    let limits = Settings { hope, patience, ..settings.clone() };
+    let stops = play.play(&cast, &column.reach(kind), &limits);
     let none = Counters::default();
     let count = |play: &Play| play.tally.counts(&none, &none);
     *facts = count(&play);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use refolio::PAGE_SIZE;
 
 use super::frames;
+use super::kind::Kind;
 use super::machine::{Machine, NEEDS_ROOT, Stop, refused};
 use super::play::{Actor, Me, Play};
 use super::sys::{self, Mover, Where};
@@ -131,10 +132,12 @@ fn mover(play: &Play) -> Mover {
 }
 
 fn move_pages(play: &Play, me: &mut Me) -> Result<(), Stop> {
-    let addresses = {
-        let range = me.range(play);
-        addresses(play, range)
-    };
+    let mut range = me.range(play);
+    if play.ground.kind == Kind::Hugetlb {
+        // Such a page moves when its first address is named; at the others it is refused.
+        range.start = 0;
+    }
+    let addresses = addresses(play, range);
     let node = play.machine.nodes[me.rng.usize(0..play.machine.nodes.len())];
     moved_to(play, &addresses, node)?;
     me.pause();
@@ -166,6 +169,37 @@ pub(crate) fn moved_to(
         }
     }
     Ok(stayed)
+}
+
+/// Pages that one call moves: a kernel may wait for everybody between two calls, but not between two
+/// pages of one.
+const IN_ONE_CALL: usize = 1024;
+
+/// Moves pages to every node in turn, several times, in one call.
+pub(crate) fn round_trips(play: &Play, pages: std::ops::Range<u64>) -> Result<(), Stop> {
+    let (pages, nodes) = (addresses(play, pages), &play.machine.nodes);
+    let trips = (IN_ONE_CALL / (pages.len() * nodes.len())).max(1);
+    let mut last = sys::where_are(&pages).map_err(refused("move_pages"))?;
+    let to: Vec<i32> = (0..trips)
+        .flat_map(|_| nodes.iter().flat_map(|node| pages.iter().map(|_| *node as i32)))
+        .collect();
+    let addresses = pages.repeat(trips * nodes.len());
+    let status = sys::move_each(&addresses, &to, mover(play)).map_err(refused("move_pages"))?;
+    for (number, (now, to)) in status.into_iter().zip(to).enumerate() {
+        let last = &mut last[number % pages.len()];
+        let fact = match now {
+            Where::Node(node) if node != to as usize => Fact::Again,
+            Where::Node(_) if *last == now => Fact::Here,
+            Where::Node(_) => Fact::Moved,
+            Where::Not(libc::EBUSY | libc::EAGAIN) => Fact::Busy,
+            Where::Not(_) => Fact::Gone,
+        };
+        if fact == Fact::Moved {
+            *last = now;
+        }
+        play.tally.add(fact, 1);
+    }
+    Ok(())
 }
 
 /// What another way of moving has done to the pages' nodes: those that were elsewhere.

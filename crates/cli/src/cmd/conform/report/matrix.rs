@@ -1,6 +1,7 @@
 //! The matrix in the terminal: kinds down, adversaries across.
 
 use refolio_conformance::event::Answer;
+use refolio_conformance::subjects::linux;
 
 use crate::cmd::conform::told::{Run, Told};
 use crate::text;
@@ -8,7 +9,7 @@ use crate::text;
 /// The rows and columns of a run, and the cases in each cell.
 #[derive(Debug)]
 pub struct Matrix<'r> {
-    /// Names of the rows, as they first came.
+    /// Names of the rows, in the order of the list of cases, whatever order they were run in.
     pub rows: Vec<&'r str>,
     /// Names of the columns.
     pub columns: Vec<&'r str>,
@@ -49,7 +50,9 @@ impl<'r> Matrix<'r> {
     /// Of a run.
     pub fn new(run: &'r Run) -> Self {
         let mut matrix = Self { rows: Vec::new(), columns: Vec::new(), cells: Vec::new() };
-        for told in &run.cases {
+        let mut listed: Vec<_> = run.cases.iter().collect();
+        listed.sort_by_key(|told| position(told));
+        for told in listed {
             let row = place(&mut matrix.rows, &told.case.row);
             let column = place(&mut matrix.columns, &told.case.column);
             matrix.cells.resize_with(matrix.rows.len(), Vec::new);
@@ -66,6 +69,12 @@ impl<'r> Matrix<'r> {
     pub fn cell(&self, row: usize, column: usize) -> &[&'r Told] {
         self.cells[row].get(column).map_or(&[], Vec::as_slice)
     }
+}
+
+/// Where a case of the kernel's is in the list; others stay in the order in which they came.
+fn position(told: &Told) -> usize {
+    let cases = linux::cases();
+    cases.iter().position(|case| case.name == told.case.case).unwrap_or(cases.len())
 }
 
 fn place<'r>(names: &mut Vec<&'r str>, name: &'r str) -> usize {

@@ -68,34 +68,58 @@ fn count_up(play: &Play, over: &AtomicBool) -> Result<(), Stop> {
 }
 
 /// Rounds of writing, moving and looking at the disk.
-const ROUNDS: u64 = 4;
+const ROUNDS: usize = 4;
 
 /// Stores to clean pages, moves them, and looks at the disk.
 pub(super) fn stored(play: &Arc<Play>, _: &Settings) -> Result<(), Stop> {
-    reaches_the_disk(play, Way::Map)
+    reaches_the_disk(play, |me, node| {
+        put_half(play, me, Way::Map)?;
+        all_to(play, node)
+    })
 }
 
 /// Writes to clean pages, moves them, and looks at the disk.
 pub(super) fn written(play: &Arc<Play>, _: &Settings) -> Result<(), Stop> {
-    reaches_the_disk(play, Way::Call)
+    reaches_the_disk(play, |me, node| {
+        put_half(play, me, Way::Call)?;
+        all_to(play, node)
+    })
 }
 
-fn reaches_the_disk(play: &Play, way: Way) -> Result<(), Stop> {
+/// Moves clean pages, writes to them, and looks at the disk.
+pub(super) fn moved_first(play: &Arc<Play>, _: &Settings) -> Result<(), Stop> {
+    reaches_the_disk(play, |me, node| {
+        all_to(play, node)?;
+        put_half(play, me, Way::Call)
+    })
+}
+
+/// The only writer of a case.
+pub(super) fn writer(play: &Play) -> Me {
+    let rng = fastrand::Rng::with_seed(mix(play.seed));
+    let bytes = vec![0; PAGE_SIZE].into();
+    Me { number: 1, rng, rank: 0, writers: 1, calm: false, bytes }
+}
+
+/// Writes half of the parts, as the dice fall.
+pub(super) fn put_half(play: &Play, me: &mut Me, way: Way) -> Result<(), Stop> {
+    (0..play.ground.ledger.parts() / 2).try_for_each(|_| play.put(me, way, way))
+}
+
+/// Does `act` with pages that are clean, and a node for them to go to; then a sync, after which the
+/// disk has all that was written.
+fn reaches_the_disk(
+    play: &Play,
+    act: impl Fn(&mut Me, usize) -> Result<(), Stop>,
+) -> Result<(), Stop> {
     let backing = play.ground.file.as_ref().ok_or(Stop::Lacks("a file"))?;
     let direct = backing.direct().ok_or(Stop::Lacks("a file system with direct I/O"))?;
     let len = play.ground.pages() as usize * PAGE_SIZE;
     let bounce = Map::new(Source::Private, len).map_err(refused("mmap"))?;
-    let rng = fastrand::Rng::with_seed(mix(play.seed));
-    let bytes = vec![0; PAGE_SIZE].into();
-    let mut me = Me { number: 1, rng, rank: 0, writers: 1, calm: false, bytes };
+    let mut me = writer(play);
     for round in 0..ROUNDS {
-        // Clean: what comes next makes it dirty.
         backing.file.sync_all().map_err(refused("fsync"))?;
-        for _ in 0..play.ground.ledger.parts() / 2 {
-            play.put(&mut me, way, way)?;
-        }
-        let node = play.machine.nodes[(round as usize + 1) % play.machine.nodes.len()];
-        all_to(play, node)?;
+        act(&mut me, play.machine.nodes[(round + 1) % play.machine.nodes.len()])?;
         backing.file.sync_data().map_err(refused("fdatasync"))?;
         bounce.store(0, &vec![0; len]);
         let read = sys::read_into((&direct, 0), &bounce, 0, len);

@@ -21,6 +21,8 @@ const COUNTED: &[&str] = &[
     "nr_dirty",
     "nr_zone_write_pending",
     "nr_mapped",
+    "nr_mlock",
+    "nr_unevictable",
     "nr_isolated_anon",
     "nr_isolated_file",
 ];
@@ -71,6 +73,36 @@ fn one_way(play: &Play, settings: &Settings) -> Result<u64, Stop> {
         moved += other.ground.pages();
     }
     Ok(moved)
+}
+
+/// Has pages charged to a cgroup, moves them, and gives them up.
+pub(super) fn charges(play: &Arc<Play>, settings: &Settings) -> Result<(), Stop> {
+    let counted = play.machine.counted()?;
+    let charged = || counted.pages().map_err(refused("memory.current"));
+    let plays = (1..=GROUNDS).map(|number| {
+        let seed = settings.seed.wrapping_add(number);
+        let ground = Ground::beside(&play.machine, play.ground.kind, seed, number)?;
+        Ok(Play::new(play.machine.clone(), ground, seed))
+    });
+    let empty = charged()?;
+    let plays = plays.collect::<Result<Vec<_>, Stop>>()?;
+    let before = charged()?;
+    let pages: i64 = plays.iter().map(|play| play.ground.pages() as i64).sum();
+    if before - empty < pages / 2 {
+        return Err(Stop::Lacks("a cgroup that new pages are charged to"));
+    }
+    for node in &play.machine.nodes {
+        plays.iter().try_for_each(|play| all_to(play, *node))?;
+        let after = charged()?;
+        if (after - before).abs() > pages / 2 {
+            let detail = format!(
+                "{pages} pages of a cgroup were moved to node {node}, and it is charged for \
+                 {after} pages instead of {before}"
+            );
+            return Err(Stop::fails(Wrong::Miscounted, detail));
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn leaks(play: &Arc<Play>, _: &Settings) -> Result<(), Stop> {

@@ -16,7 +16,7 @@ pub(super) use hold::{
     Registered, copy_in, copy_out, read_into, splice_out, sync_range, write_from,
 };
 pub(super) use map::{Advice, HUGE, Map, Source};
-pub(super) use numa::{Mover, Where, bind, migrate_all, move_to, prefer, where_are};
+pub(super) use numa::{Mover, Where, bind, migrate_all, move_each, move_to, prefer, where_are};
 pub(super) use swap::{swap_off, swap_on};
 
 use std::io;

@@ -59,31 +59,41 @@ pub(in super::super) fn move_to(
 ) -> io::Result<Vec<Where>> {
     let mut found = Vec::with_capacity(addresses.len());
     for addresses in addresses.chunks(BATCH) {
-        let nodes = vec![node as i32; addresses.len()];
-        // A page that the kernel says nothing of has not been reached.
-        let mut status = vec![-libc::EAGAIN; addresses.len()];
-        // SAFETY: reads `len` addresses and nodes, writes `len` numbers. Moving a page changes
-        // neither its address nor its bytes, or that is what we are here to find.
-        let answered = answer(unsafe {
-            libc::syscall(
-                libc::SYS_move_pages,
-                0,
-                addresses.len(),
-                addresses.as_ptr(),
-                nodes.as_ptr(),
-                status.as_mut_ptr(),
-                mover as i32,
-            )
-        });
-        match answered {
-            Ok(_) => {}
-            // Older kernels answer so when there was nothing to move.
-            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
-            Err(error) => return Err(error),
-        }
-        found.extend(status.into_iter().map(place));
+        found.extend(move_each(addresses, &vec![node as i32; addresses.len()], mover)?);
     }
     Ok(found)
+}
+
+/// Moves the page at each address to the node that belongs to it, one after the other in one call;
+/// an address may be there several times.
+pub(in super::super) fn move_each(
+    addresses: &[usize],
+    nodes: &[i32],
+    mover: Mover,
+) -> io::Result<Vec<Where>> {
+    assert_eq!(addresses.len(), nodes.len(), "a node for each address");
+    // A page that the kernel says nothing of has not been reached.
+    let mut status = vec![-libc::EAGAIN; addresses.len()];
+    // SAFETY: reads `len` addresses and nodes, writes `len` numbers. Moving a page changes neither
+    // its address nor its bytes, or that is what we are here to find.
+    let answered = answer(unsafe {
+        libc::syscall(
+            libc::SYS_move_pages,
+            0,
+            addresses.len(),
+            addresses.as_ptr(),
+            nodes.as_ptr(),
+            status.as_mut_ptr(),
+            mover as i32,
+        )
+    });
+    match answered {
+        Ok(_) => {}
+        // Older kernels answer so when there was nothing to move.
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(status.into_iter().map(place).collect())
 }
 
 /// Moves all memory of a process (0: this one) from a node to another; how many pages did not.
