@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use refolio::{Form, MAX_ORDER, Mode};
 
+use crate::cmd::bench::args::Bench;
 use crate::cmd::check::args::Check;
 use crate::cmd::lab::args::Lab;
 use crate::size;
@@ -45,6 +46,26 @@ Examples:
   refolio check --break all                  all protections, one after the other
   refolio check --scene migrate_pin/2 --replay 0x12.1x3 --html page.html
                                              one execution again, as a picture";
+
+const BENCH_CODES: &str = "\
+Exit codes:
+    0  measured
+    1  a byte differs, the engine failed on the way, or --strict, and something that must be reached
+       was not
+    2  wrong usage, or a machine that does not do
+  130  stopped by Ctrl-C or SIGTERM";
+
+const BENCH_AFTER: &str = "\
+Examples:
+  refolio bench                              every suite, in short
+  refolio bench hit --threads 8              reads and pins, on one thread and on 8
+  refolio bench miss --dir /mnt/nvme --size 8G
+                                             a file on that device
+  refolio bench migrate --reps 15 --html migrate.html
+                                             more repetitions, and a picture
+  cargo run --release --features peers -- bench hit --only quick_cache
+                                             beside one of the caches that one would use instead";
+
 const LAB_AFTER: &str = "\
 Examples:
   refolio lab                                Debian's kernel, two nodes, the quick profile
@@ -125,6 +146,16 @@ pub enum Verb {
     /// allows it. What a machine lacks, its cases name and skip.
     #[command(after_help = EXIT_CODES, after_long_help = format!("{CONFORM_AFTER}\n\n{EXIT_CODES}"))]
     Conform(Conform),
+
+    /// How near the limits of this machine, and how far ahead of what one would use instead.
+    ///
+    /// What is compared takes turns: Refolio, what the machine can do at best, and other ways to do
+    /// the same. Disturbed measurements are made again. A figure is the median of several, beside
+    /// the least and the greatest; a ratio is the median of the ratios of what was measured in turn.
+    ///
+    /// Without a suite, all of them are run in a short form, which is said to be shorter.
+    #[command(after_help = BENCH_CODES, after_long_help = format!("{BENCH_AFTER}\n\n{BENCH_CODES}"))]
+    Bench(Bench),
 
     /// Boot a kernel with several memory nodes in QEMU, and run the suite on it.
     ///

@@ -42,6 +42,11 @@ impl Failure {
         Self { exit: Exit::Differs, line: format!("{doing}: {cause}") }
     }
 
+    /// Stopped before there was a result; `line` says so.
+    pub fn stopped(line: impl Into<String>) -> Self {
+        Self { exit: Exit::Interrupted, line: line.into() }
+    }
+
     /// Stopped before there was anything to report.
     pub fn interrupted() -> Self {
         Self { exit: Exit::Interrupted, line: "interrupted before any page had moved".into() }

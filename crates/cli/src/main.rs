@@ -19,6 +19,9 @@ fn main() -> ExitCode {
     if cmd::lab::guest::is_here() {
         cmd::lab::guest::run();
     }
+    if let Some(exit) = refolio_bench::child() {
+        return exit;
+    }
     let command = match Command::try_parse() {
         Ok(command) => command,
         Err(error) => return refuse(&error),
@@ -29,6 +32,7 @@ fn main() -> ExitCode {
         Verb::Explain(args) => cmd::explain::run(args),
         Verb::Check(args) => cmd::check::run(args),
         Verb::Conform(args) => cmd::conform::run(args),
+        Verb::Bench(args) => cmd::bench::run(args),
         Verb::Lab(args) => cmd::lab::run(args),
     });
     match ended {

@@ -102,3 +102,16 @@ fn help_names_the_exit_codes_and_shows_examples() {
     assert!(run(&["migrate", "--help"]).out.contains("Examples:"));
     assert!(run(&["--version"]).expect(0).out.starts_with("refolio "));
 }
+
+#[test]
+fn measurements_that_make_no_sense() {
+    refused(&["bench", "hit", "--size", "1M"], &["--size", "at least 16 MiB"]);
+    refused(&["bench", "hit", "--size", "4096G"], &["--size", "suite hit", "smaller"]);
+    refused(&["bench", "hit", "--seconds", "0"], &["--seconds", "from 0.01"]);
+    refused(&["bench", "none"], &["none"]);
+    refused(&["bench", "hit", "--dir", "/no/such/folder"], &["/no/such/folder"]);
+    refused(&["bench", "memory", "--json", "/no/such/file"], &["/no/such/file"]);
+    if std::path::Path::new("/dev/shm").is_dir() {
+        refused(&["bench", "miss", "--dir", "/dev/shm"], &["/dev/shm", "memory", "--dir"]);
+    }
+}

@@ -6,6 +6,7 @@
 //! clock, and who wants to know the time has to ask; so it is never older than the housekeeper is
 //! late.
 
+use std::hint::cold_path;
 use std::time::Duration;
 
 use crate::sync::Relaxed;
@@ -27,15 +28,14 @@ pub(crate) struct Clock(AtomicU64);
 
 // Relaxed, throughout: the time orders nothing.
 impl Clock {
-    /// The time, while the clock goes.
+    /// The time, and whether the keeper is to be told that the clock goes now.
     #[inline]
-    pub fn glance(&self) -> Option<u64> {
-        let time = self.0.load(Relaxed);
-        (time > STANDS).then_some(time)
-    }
-
-    /// The time while it does not, and whether the keeper is to be told that it goes now.
     pub fn look(&self) -> (u64, bool) {
+        let time = self.0.load(Relaxed);
+        if time > STANDS {
+            return (time, false);
+        }
+        cold_path();
         let now = now().as_nanos() as u64;
         (now, self.0.compare_exchange(STANDS, now, Relaxed, Relaxed).is_ok())
     }

@@ -180,18 +180,6 @@ impl Core {
     /// A hold that is about to begin.
     #[inline]
     pub fn intent<const GUARD: bool>(&self, place: &'static Location<'static>) -> Intent<GUARD> {
-        // (Record first: the time then goes straight from one to the other.)
-        let intent = Intent::at(place);
-        match self.clock.glance() {
-            Some(time_ns) => intent.since(time_ns),
-            None => self.intent_unclocked(intent),
-        }
-    }
-
-    /// The same while the clock does not go; for caches that name no holders it never does.
-    #[cold]
-    #[inline(never)]
-    fn intent_unclocked<const GUARD: bool>(&self, intent: Intent<GUARD>) -> Intent<GUARD> {
         if !self.name_holders {
             return Intent::UNNAMED;
         }
@@ -199,7 +187,7 @@ impl Core {
         if started {
             self.bell.ring(|wanted| wanted.clock = true);
         }
-        intent.since(time_ns)
+        Intent::new(time_ns, place)
     }
 
     /// Gives one reference back; frees the folio with the last one.

@@ -41,7 +41,7 @@ pub(crate) fn cached<'c>(
     mapping: &Mapping,
     index: PageIndex,
 ) -> Option<FolioRef<'c>> {
-    cached_in(core, core.hints.get(mapping, index)?, mapping, index)
+    cached_in(core, core.hints.get(mapping.id, index)?, mapping, index)
 }
 
 /// The same, if that is in `frame`.

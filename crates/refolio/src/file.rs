@@ -280,7 +280,7 @@ impl File {
         let (core, mapping, location) = (self.core(), &*self.mapping, Location::caller());
         let intent = core.intent(location);
         // Most pins are of a page that is cached, and all of which is in the file.
-        let hint = if mapping.has_whole(index) { core.hints.get(mapping, index) } else { None };
+        let hint = if mapping.has_whole(index) { core.hints.get(mapping.id, index) } else { None };
         let (page, intent) = match hint.and_then(|frame| {
             let address = Address::of(core, frame);
             fault::cached_in(core, frame, mapping, index)

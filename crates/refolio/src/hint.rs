@@ -9,7 +9,6 @@
 
 use crate::folio::Identity;
 use crate::frame::vec_with_room;
-use crate::mapping::Mapping;
 use crate::sync::Relaxed;
 use crate::sync::plain::AtomicU32;
 use crate::units::{FrameNo, PageIndex};
@@ -19,17 +18,6 @@ use crate::units::{FrameNo, PageIndex};
 pub(crate) struct Hints {
     /// A power of two of them, or none.
     places: Vec<AtomicU32>,
-    mask: u64,
-}
-
-/// Where the hints of a file begin: anywhere.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct First(u64);
-
-impl First {
-    pub fn of(mapping: u32) -> Self {
-        Self(u64::from(mapping.wrapping_mul(0x9e37_79b1)))
-    }
 }
 
 impl Hints {
@@ -38,26 +26,27 @@ impl Hints {
         let places = if pages > 0 { pages.checked_next_power_of_two()? } else { 0 };
         let mut hints = vec_with_room(places)?;
         hints.extend((0..places).map(|_| AtomicU32::new(0)));
-        Some(Self { places: hints, mask: (places as u64).wrapping_sub(1) })
+        Some(Self { places: hints })
     }
 
-    /// Pages that follow each other have places that do.
+    /// Pages that follow each other have places that do; files begin anywhere.
     #[inline]
-    fn place(&self, first: First, index: PageIndex) -> Option<&AtomicU32> {
-        self.places.get((first.0.wrapping_add(index.0) & self.mask) as usize)
+    fn place(&self, mapping: u32, index: PageIndex) -> Option<&AtomicU32> {
+        let key = index.0.wrapping_add(u64::from(mapping.wrapping_mul(0x9e37_79b1)));
+        self.places.get(key as usize & self.places.len().wrapping_sub(1))
     }
 
     /// The first frame of the folio that may have the page.
     #[inline]
-    pub fn get(&self, of: &Mapping, index: PageIndex) -> Option<FrameNo> {
+    pub fn get(&self, mapping: u32, index: PageIndex) -> Option<FrameNo> {
         // Relaxed: see the head of this file.
-        self.place(of.first_hint, index).map(|place| FrameNo(place.load(Relaxed)))
+        self.place(mapping, index).map(|place| FrameNo(place.load(Relaxed)))
     }
 
     /// The pages of a folio are in the frames from `frame` on.
     pub fn set(&self, of: Identity, pages: u32, frame: FrameNo) {
         for page in 0..u64::from(pages) {
-            if let Some(place) = self.place(First::of(of.mapping), PageIndex(of.index.0 + page)) {
+            if let Some(place) = self.place(of.mapping, PageIndex(of.index.0 + page)) {
                 // Relaxed: as `get`.
                 place.store(frame.0, Relaxed);
             }

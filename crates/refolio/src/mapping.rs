@@ -18,7 +18,6 @@ use std::fmt;
 use crate::errseq::ErrorSequence;
 use crate::folio::state::Get;
 use crate::folio::{Folios, Identity};
-use crate::hint;
 use crate::node::Counter;
 use crate::store::Store;
 use crate::sync::plain::{self, AtomicU32};
@@ -30,7 +29,6 @@ use refolio_xarray::{Entry, XArray};
 #[doc(alias = "address_space")]
 pub(crate) struct Mapping {
     pub id: u32,
-    pub first_hint: hint::First,
     #[doc(alias = "i_pages")]
     pub pages: XArray,
     /// Exchanged for one that can be written, when the first handle for writing comes.
@@ -93,7 +91,6 @@ impl Mapping {
         let read_ahead_pages = (store.read_ahead_bytes() / PAGE_SIZE) as u64;
         Self {
             id,
-            first_hint: hint::First::of(id),
             pages: XArray::new(),
             read_ahead_pages,
             store: plain::RwLock::new(store),

@@ -111,7 +111,7 @@ fn hinted(
     within: usize,
     into: &mut [u8],
 ) -> bool {
-    core.hints.get(mapping, index).is_some_and(|frame| {
+    core.hints.get(mapping.id, index).is_some_and(|frame| {
         let which = |folio: &Folio| folio.is(mapping.id, index).then_some(0);
         unchanged(core, frame, within, into, which) == Some(true)
     })
@@ -126,7 +126,7 @@ pub(crate) fn optimistic(
     within: usize,
     into: &mut [u8],
 ) -> bool {
-    if let Some(frame) = core.hints.get(mapping, index) {
+    if let Some(frame) = core.hints.get(mapping.id, index) {
         let which = |folio: &Folio| folio.page_of(mapping.id, index);
         if unchanged(core, frame, within, into, which) == Some(true) {
             return true;

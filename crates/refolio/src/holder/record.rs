@@ -218,20 +218,14 @@ impl<const GUARD: bool> Intent<GUARD> {
     /// A hold that is only counted.
     pub const UNNAMED: Self = Self(None);
 
-    /// At this place. To be made anew when other code ran meanwhile, which may have taken the
-    /// record.
+    /// To be made anew when other code ran meanwhile, which may have taken the record.
     #[inline]
-    pub fn at(place: Place) -> Self {
-        Self(free_record(GUARD, place))
-    }
-
-    /// From this time on.
-    #[inline]
-    pub fn since(self, time_ns: u64) -> Self {
-        if let Some(record) = self.0 {
-            record.since.store(time_ns, Relaxed);
+    pub fn new(since_ns: u64, place: Place) -> Self {
+        let record = free_record(GUARD, place);
+        if let Some(record) = record {
+            record.since.store(since_ns, Relaxed);
         }
-        self
+        Self(record)
     }
 
     /// The hold begins.

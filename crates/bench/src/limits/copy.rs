@@ -1,74 +1,10 @@
-//! Bare memory, and what the machine does with it at best: the limits. With `bare.rs` the files of
-//! this bench with `unsafe` in them.
-#![allow(unsafe_code)] // Mapped memory without any protocol is what is measured here.
+//! Ways to copy memory, each of them as fast as it can: what a move is held against.
+#![allow(unsafe_code)] // Intrinsics and raw copies are what is measured here.
 
 use std::ptr;
 
-use refolio::PAGE_SIZE;
-use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
-
-/// Bytes of a large page.
-pub const HUGE: usize = 2 << 20;
-
-/// Memory on huge pages where the system has any, all of it touched.
-///
-/// # Invariants
-/// `len` bytes from `base` on lie in the mapping of `len + HUGE` bytes at `map`, which is private,
-/// readable, writable and nobody else's.
-#[derive(Debug)]
-pub struct Arena {
-    map: *mut u8,
-    base: *mut u8,
-    len: usize,
-}
-
-// SAFETY: the mapping belongs to no thread.
-unsafe impl Send for Arena {}
-
 /// A way to copy memory: from, to, length (a multiple of 64; both aligned to 64).
 pub type Copier = unsafe fn(*const u8, *mut u8, usize);
-
-impl Arena {
-    /// Takes memory, and writes something to every page.
-    pub fn new(len: usize) -> Self {
-        // SAFETY: a new mapping, at an address of the kernel's choice.
-        let map = unsafe {
-            let prot = ProtFlags::READ | ProtFlags::WRITE;
-            mmap_anonymous(ptr::null_mut(), len + HUGE, prot, MapFlags::PRIVATE)
-        };
-        let map = map.expect("memory for the bare arena").cast::<u8>();
-        let base = map.wrapping_add(map.addr().next_multiple_of(HUGE) - map.addr());
-        let arena = Self { map, base, len };
-        // SAFETY: our own mapping; the advice does not change what it holds.
-        let _ = unsafe { madvise(base.cast(), len, Advice::LinuxHugepage) };
-        for at in (0..len).step_by(8) {
-            // SAFETY: within the mapping (invariants), aligned.
-            unsafe { base.add(at).cast::<u64>().write(crate::resident::word(at as u64 / 8)) };
-        }
-        arena
-    }
-
-    /// The first byte.
-    pub fn base(&self) -> *mut u8 {
-        self.base
-    }
-
-    /// Copies `len` bytes that are whole pages.
-    #[inline(always)]
-    pub fn copy(&mut self, copier: Copier, from: usize, to: usize, len: usize) {
-        assert!(from.max(to) + len <= self.len && from.abs_diff(to) >= len);
-        assert!([from, to, len].iter().all(|n| n.is_multiple_of(PAGE_SIZE)));
-        // SAFETY: within the mapping, disjoint and aligned, as was checked.
-        unsafe { copier(self.base.add(from), self.base.add(to), len) }
-    }
-}
-
-impl Drop for Arena {
-    fn drop(&mut self) {
-        // SAFETY: the whole of our own mapping, which nobody can reach any more.
-        let _ = unsafe { munmap(self.map.cast(), self.len + HUGE) };
-    }
-}
 
 /// All ways to copy that this machine knows; the first one is `memcpy`.
 pub fn copiers() -> Vec<(&'static str, Copier)> {
