@@ -1,7 +1,9 @@
 //! Making a cache, and opening files: the options.
 
+use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::ahead;
 use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::core::{Bell, Core, Events};
@@ -64,6 +66,8 @@ pub struct OpenOptions {
     pub(crate) read_only: bool,
     pub(crate) create: bool,
     pub(crate) direct: bool,
+    #[cfg(all(feature = "io-uring", target_os = "linux"))]
+    pub(crate) io_uring: bool,
     pub(crate) order: u32,
 }
 
@@ -89,6 +93,15 @@ impl OpenOptions {
     #[doc(alias = "O_DIRECT")]
     pub fn direct(mut self, direct: bool) -> Self {
         self.direct = direct;
+        self
+    }
+
+    /// Reads many pages at a time, by io_uring; see
+    /// [`FileStoreOptions::io_uring`](crate::FileStoreOptions::io_uring). Of several handles to one
+    /// file the first one decides.
+    #[cfg(all(feature = "io-uring", target_os = "linux"))]
+    pub fn io_uring(mut self, io_uring: bool) -> Self {
+        self.io_uring = io_uring;
         self
     }
 
@@ -135,8 +148,9 @@ impl CacheBuilder {
         self
     }
 
-    /// Whether a thread of the cache makes room ahead of need and writes dirty pages back (the
-    /// default). Without it, both happen on the threads that need it.
+    /// Whether threads of the cache make room ahead of need, write dirty pages back, and read ahead
+    /// (the default). Without them, the first two happen on the threads that need it, and nothing
+    /// is read ahead. They sleep when there is nothing to do.
     pub fn background(mut self, background: bool) -> Self {
         self.background = background;
         self
@@ -165,20 +179,34 @@ impl CacheBuilder {
             )));
         }
         let core = Arc::new(assemble(&self.nodes, self.name_holders)?);
-        let housekeeper = if self.background {
-            let (core, interval) = (core.clone(), self.writeback_interval);
-            let thread = std::thread::Builder::new().name("refolio-housekeeper".into());
-            let started = thread.spawn(move || housekeeper::run(&core, interval));
-            Some(started.map_err(|source| Error::Io {
-                doing: "starting",
-                name: "the housekeeper thread".into(),
-                source,
-            })?)
-        } else {
-            None
-        };
-        Ok(Cache::new(core, housekeeper))
+        let mut threads = Vec::new();
+        if self.background {
+            let interval = self.writeback_interval;
+            threads.push(start(&core, "housekeeper", move |core| housekeeper::run(core, interval)));
+            for _ in 0..READERS_AHEAD {
+                let thread = start(&core, "read-ahead", housekeeper::read_ahead);
+                thread.iter().for_each(|_| core.ahead.join());
+                threads.push(thread);
+            }
+        }
+        // Those that have started end with the cache.
+        Cache::new(core, threads)
     }
+}
+
+/// Two, so that one prepares its pages while the other waits for the store.
+const READERS_AHEAD: usize = 2;
+
+fn start(
+    core: &Arc<Core>,
+    name: &str,
+    run: impl FnOnce(&Core) + Send + 'static,
+) -> Result<JoinHandle<()>> {
+    let (core, name) = (core.clone(), format!("refolio-{name}"));
+    let thread = std::thread::Builder::new().name(name.clone());
+    let failed =
+        |source| Error::Io { doing: "starting", name: format!("the thread {name}"), source };
+    thread.spawn(move || run(&core)).map_err(failed)
 }
 
 /// The rooms of a cache with these nodes, without a housekeeper.
@@ -214,6 +242,7 @@ pub(crate) fn assemble(nodes: &[NodeOptions], name_holders: bool) -> Result<Core
         mappings: Mappings::default(),
         events: Events::default(),
         bell: Bell::default(),
+        ahead: ahead::Queue::default(),
         clock: Clock::default(),
         name_holders,
         ended: plain::Mutex::default(),

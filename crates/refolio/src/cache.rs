@@ -1,4 +1,4 @@
-//! The door: a cache, its nodes, its files, and the thread that keeps house.
+//! The door: a cache, its nodes, its files, and the threads that work for it.
 
 use std::path::Path;
 use std::thread::JoinHandle;
@@ -25,16 +25,18 @@ use crate::writeback::{self, Patience};
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub core: Arc<Core>,
-    housekeeper: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
         self.core.bell.ring(|wanted| wanted.stop = true);
-        if let Some(thread) = self.housekeeper.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the housekeeper thread has panicked");
+        self.core.ahead.stop();
+        for thread in self.threads.drain(..) {
+            let name = thread.thread().name().unwrap_or_default().to_owned();
+            if thread.join().is_err() {
+                tracing::error!(name, "a thread of the cache has panicked");
+            }
         }
     }
 }
@@ -117,8 +119,17 @@ impl Cache {
         CacheBuilder::new()
     }
 
-    pub(crate) fn new(core: Arc<Core>, housekeeper: Option<JoinHandle<()>>) -> Self {
-        Self(Arc::new(Inner { core, housekeeper }))
+    /// A cache with these threads; when one of them has not started, those that have end again.
+    pub(crate) fn new(core: Arc<Core>, threads: Vec<Result<JoinHandle<()>>>) -> Result<Self> {
+        let (mut started, mut failed) = (Vec::new(), Ok(()));
+        for thread in threads {
+            match thread {
+                Ok(thread) => started.push(thread),
+                Err(error) => failed = Err(error),
+            }
+        }
+        let cache = Self(Arc::new(Inner { core, threads: started }));
+        failed.map(|()| cache)
     }
 
     fn core(&self) -> &Core {
@@ -142,6 +153,8 @@ impl Cache {
     pub fn open_with(&self, path: impl AsRef<Path>, options: &OpenOptions) -> Result<File> {
         let mut open = FileStoreOptions::new();
         open.read_only(options.read_only).create(options.create).direct(options.direct);
+        #[cfg(all(feature = "io-uring", target_os = "linux"))]
+        open.io_uring(options.io_uring);
         let store = open.open(path)?;
         let id = store.id();
         self.open_mapping(Arc::new(store), Some(id), options)

@@ -18,6 +18,7 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Instant;
 
+use crate::ahead;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::folio::state::{Flag, Get, Put, Snapshot, Wake};
@@ -30,7 +31,7 @@ use crate::mapping::{Lookup, Mapping};
 use crate::node::{Counter, Node};
 use crate::registry::Mappings;
 use crate::shadow::Shadows;
-use crate::sync::{self, Arc, Condvar, Mutex, Retry, broken, call, plain, rule};
+use crate::sync::{self, Arc, Condvar, Mutex, Relaxed, Retry, broken, call, plain, rule};
 use crate::table::{Table, Tables};
 use crate::units::{FrameNo, NodeId, PageIndex};
 
@@ -62,6 +63,8 @@ pub(crate) struct Wanted {
 pub(crate) struct Bell {
     pub wanted: Mutex<Wanted>,
     pub rings: Condvar,
+    /// Reclaim was asked for, and has not begun: whoever allocates need not ask again.
+    asked: plain::AtomicBool,
 }
 
 impl Bell {
@@ -69,6 +72,21 @@ impl Bell {
     pub fn ring(&self, ask: impl FnOnce(&mut Wanted)) {
         ask(&mut self.wanted.lock());
         self.rings.notify_all();
+    }
+
+    /// Asks for reclaim, if nobody has.
+    pub fn ask_for_reclaim(&self) {
+        // Relaxed: whoever loses the race is served by the reclaim that begins.
+        if !self.asked.load(Relaxed) {
+            self.asked.store(true, Relaxed);
+            self.ring(|wanted| wanted.reclaim = true);
+        }
+    }
+
+    /// What is asked for from now on is asked anew.
+    pub fn reclaim_begins(&self) {
+        // Relaxed: as above.
+        self.asked.store(false, Relaxed);
     }
 }
 
@@ -84,6 +102,7 @@ pub(crate) struct Core {
     pub hints: Hints,
     pub events: Events,
     pub bell: Bell,
+    pub ahead: ahead::Queue,
     pub clock: Clock,
     pub name_holders: bool,
     /// Held while a node goes out of use, comes back, or gives its memory up.

@@ -1,22 +1,15 @@
 //! Absent → present: a page that is needed and not there.
 //!
-//! Into a file's mapping ([`page`]):
-//! ```text
-//! alloc     a folio, locked, not up to date (reclaims when the nodes are full)
-//! insert    i_pages lock: slot still vacant, index still in the file? then store   undo: take out
-//! read      from the store; zeros beyond what it has
-//! show      up to date; on the LRU; unlock, which wakes whoever waited for the bytes
-//! ```
-//! Others find the folio from `insert` on and wait for its lock (without a reference).
+//! Into a file's mapping ([`page`]): looked up, and filled when it is not cached (`fill.rs`); who
+//! finds it while it is being filled waits for its lock, without a reference.
 //!
 //! Into a table ([`entry`]): load entry, take a reference, load entry again; an empty entry is
 //! filled under the folio lock and the table's lock; a migration entry is waited for; a write to a
 //! page that a private view shares with its file gets a copy of its own.
 
-use std::io;
-
 use crate::core::{Core, FolioLock, FolioRef, Found, Fresh, Why};
 use crate::error::{Error, Result};
+use crate::fill;
 use crate::folio::state::{Flag, Get};
 use crate::mapping::Mapping;
 use crate::reclaim;
@@ -24,7 +17,6 @@ use crate::sync::{Arc, Retry, broken, reached};
 use crate::table::entry::{Entry, Mapped};
 use crate::table::{Backing, Sharing, Table};
 use crate::units::{FrameNo, MAX_ORDER, PageIndex, Vpn, folio_bytes, pages};
-use refolio_xarray as xarray;
 
 /// The folio of page `index`, up to date, and the index of its first page; read in when it is not
 /// cached.
@@ -96,163 +88,12 @@ pub(crate) fn get_page<'c>(
             Found::Blocked(obstacle) => core.wait_anew(obstacle, &retry)?,
             Found::Saturated => return Err(Error::TooManyReferences),
             Found::Miss => {
-                if let Some(filled) = fill(core, mapping, index)? {
+                if let Some(filled) = fill::fill(core, mapping, index)? {
                     return Ok(filled);
                 }
             }
         }
     }
-}
-
-/// Reads a page that is not cached in from the store; None when somebody else was first.
-fn fill<'c>(
-    core: &'c Core,
-    mapping: &Arc<Mapping>,
-    index: PageIndex,
-) -> Result<Option<(FolioRef<'c>, PageIndex)>> {
-    let Some((fresh, base)) = insert(core, mapping, index)? else { return Ok(None) };
-    core.events.pgmajfault.add(fresh.folio.folio().pages());
-    if broken("uptodate-before-bytes") {
-        fresh.folio.folio().state.mark_uptodate();
-    }
-    match read(core, mapping, &fresh, base) {
-        Ok(()) => Ok(Some((show(core, fresh), base))),
-        Err(error) => {
-            take_out(core, mapping, fresh, base);
-            Err(error)
-        }
-    }
-}
-
-/// A new folio in the slot of `index`, locked and without bytes yet; None when the slot is taken.
-/// Whoever gets it gives it its bytes and [`show`]s it, or [`take_out`]s it.
-#[doc(alias = "filemap_add_folio")]
-pub(crate) fn insert<'c>(
-    core: &'c Core,
-    mapping: &Arc<Mapping>,
-    index: PageIndex,
-) -> Result<Option<(Fresh<'c>, PageIndex)>> {
-    let order = vacant_order(mapping, index);
-    let (fresh, order) = match reclaim::alloc(core, order, &[]) {
-        Ok(fresh) => (fresh, order),
-        Err(_) if order > 0 => (reclaim::alloc(core, 0, &[])?, 0),
-        Err(error) => return Err(error),
-    };
-    let base = index.align_down(order);
-    let frame = fresh.folio.frame;
-    let folio = fresh.folio.folio();
-
-    let mut slots = mapping.pages.lock();
-    let pages = PageIndex::count(mapping.reach());
-    if index.0 >= pages && !broken("fill-beyond-the-end") {
-        return Err(Error::OutOfRange { index, pages });
-    }
-    if items_in(&slots, base, order) && !broken("insert-skips-look") {
-        return Ok(None);
-    }
-    let shadow = slots.load(index.0);
-    folio.set_identity(mapping.identity(base));
-    folio.state.get_more(folio.pages());
-    let item = xarray::Entry::item(u64::from(frame.0));
-    if slots.store(base.0, order, item).is_err() {
-        // A shadow of a larger folio lies over the slot: it has to go first.
-        slots.erase(base.0);
-        if slots.store(base.0, order, item).is_err() {
-            unreachable!("a vacant slot takes an entry");
-        }
-    }
-    mapping.nr_pages.add(folio.pages());
-    core.node_of(frame).counters.nr_file_pages.add(folio.pages());
-    drop(slots);
-    if shadow.is_some_and(|shadow| reclaim::is_refault(core, shadow)) {
-        core.events.workingset_refault.add(folio.pages());
-        folio.state.set(Flag::ACTIVE);
-    }
-    Ok(Some((fresh, base)))
-}
-
-/// The order of the largest folio, up to the file's, that fits around `index` beside what is
-/// cached.
-fn vacant_order(mapping: &Mapping, index: PageIndex) -> u32 {
-    if mapping.order == 0 {
-        return 0;
-    }
-    let slots = mapping.pages.lock();
-    let fits = |order: &u32| !items_in(&slots, index.align_down(*order), *order);
-    (0..=mapping.order).rev().find(fits).unwrap_or(0)
-}
-
-fn items_in(slots: &xarray::Locked<'_>, base: PageIndex, order: u32) -> bool {
-    let last = base.0 + u64::from(pages(order)) - 1;
-    let mut from = base.0;
-    while let Some((at, entry)) = slots.next(from) {
-        if at > last {
-            break;
-        }
-        if entry.is_item() {
-            return true;
-        }
-        match at.checked_add(1 << entry.order()) {
-            Some(next) => from = next,
-            None => break,
-        }
-    }
-    false
-}
-
-fn read(core: &Core, mapping: &Mapping, fresh: &Fresh<'_>, base: PageIndex) -> Result<()> {
-    let len = folio_bytes(fresh.folio.folio().order());
-    let mut bytes = core.frames.fill_buf(fresh.folio.frame, len);
-    let stored = mapping.stored();
-    let wanted = stored.saturating_sub(base.offset()).min(len as u64) as usize;
-    let mut done = 0;
-    while done < wanted {
-        let offset = base.offset() + done as u64;
-        let failed = |source| Error::Io { doing: "reading", name: mapping.store().name(), source };
-        match mapping.store().read(offset, &mut bytes.part(done..wanted)) {
-            // Being truncated through the cache: see below.
-            Ok(0) if offset >= mapping.reach() => break,
-            Ok(0) => {
-                let name = mapping.store().name();
-                return Err(Error::Shrunk { name, offset, len_bytes: stored });
-            }
-            Ok(n) => done = wanted.min(done + n),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(failed(error)),
-        }
-    }
-    bytes.zero(done..len);
-    // Cut off meanwhile: nobody shall take these zeros for its bytes. (Where the file was cut
-    // within the folio, `read::from_file` stops at the new end.)
-    if base.offset() >= mapping.reach() && !broken("fill-beyond-the-end") {
-        return Err(Error::OutOfRange { index: base, pages: PageIndex::count(mapping.reach()) });
-    }
-    Ok(())
-}
-
-/// Shows a new folio, whose bytes are there, to everybody.
-pub(crate) fn show<'c>(core: &'c Core, fresh: Fresh<'c>) -> FolioRef<'c> {
-    let Fresh { lock, folio } = fresh;
-    folio.folio().state.mark_uptodate();
-    if let Some(identity) = folio.folio().identity() {
-        core.hints.set(identity, folio.folio().pages(), folio.frame);
-    }
-    core.lru_of(folio.frame).add(&core.folios, folio.frame);
-    drop(lock);
-    folio
-}
-
-/// Takes a new folio, which got no bytes, out of its slot again.
-pub(crate) fn take_out(core: &Core, mapping: &Mapping, fresh: Fresh<'_>, base: PageIndex) {
-    let folio = fresh.folio.folio();
-    let mut slots = mapping.pages.lock();
-    folio.state.bump_version();
-    slots.erase(base.0);
-    folio.clear_identity();
-    drop(slots);
-    mapping.nr_pages.sub(folio.pages());
-    core.node_of(fresh.folio.frame).counters.nr_file_pages.sub(folio.pages());
-    core.put_many(fresh.folio.frame, folio.pages());
 }
 
 /// The folio that an entry names, with which of its pages, ready to be read (or written: then
@@ -377,7 +218,7 @@ fn map_anonymous(core: &Core, table: &Arc<Table>, at: Vpn, order: u32) -> Result
         }
         publish_anonymous(core, table, &fresh, base);
         drop(filling);
-        drop(show(core, fresh));
+        drop(fill::show(core, fresh));
         return Ok(());
     }
 }
@@ -477,7 +318,7 @@ fn copy_on_write(core: &Core, table: &Arc<Table>, at: Vpn, mapped: Mapped) -> Re
             core.put(mapped.folio);
         }
         drop(lock);
-        drop(show(core, fresh));
+        drop(fill::show(core, fresh));
     } else {
         core.put(copy);
     }

@@ -1,8 +1,11 @@
 //! A file in the cache.
 
+mod many;
+
 use std::ops::Range;
 use std::panic::Location;
 
+use crate::ahead::Pattern;
 use crate::cache::Inner;
 use crate::core::{Core, FolioRef};
 use crate::error::{Error, Result};
@@ -54,6 +57,8 @@ pub struct File {
     core: Arc<Core>,
     mapping: Arc<Mapping>,
     seen: Seen,
+    /// How this handle reads.
+    pattern: Pattern,
     writable: bool,
     closed: bool,
 }
@@ -61,7 +66,8 @@ pub struct File {
 impl File {
     pub(crate) fn new(inner: Arc<Inner>, mapping: Arc<Mapping>, writable: bool) -> Self {
         let seen = mapping.errors.sample();
-        Self { core: inner.core.clone(), inner, mapping, seen, writable, closed: false }
+        let (core, pattern) = (inner.core.clone(), Pattern::default());
+        Self { core, inner, mapping, seen, pattern, writable, closed: false }
     }
 
     fn core(&self) -> &Core {
@@ -102,7 +108,7 @@ impl File {
     #[doc(alias = "pread")]
     #[inline(always)]
     pub fn read_at(&self, into: &mut [u8], offset: u64) -> Result<usize> {
-        read::from_file(self.core(), &self.mapping, into, offset)
+        read::from_file(self.core(), &self.mapping, &self.pattern, into, offset)
     }
 
     /// Begins to bring the byte at `offset` from memory to the processor's caches, with what it
@@ -130,11 +136,7 @@ impl File {
     /// ```
     #[inline(always)]
     pub fn prefetch(&self, offset: u64) {
-        let index = PageIndex::of_offset(offset);
-        if let Some(frame) = self.core.hints.get(self.mapping.id, index) {
-            self.core.folios.prefetch(frame);
-            self.core.frames.prefetch(frame, (offset % PAGE_SIZE as u64) as usize);
-        }
+        crate::many::prefetch(self.core(), &self.mapping, offset);
     }
 
     /// Writes all of `from` at byte `offset`; the file gets longer where that is beyond its end.
@@ -150,7 +152,13 @@ impl File {
     #[doc(alias = "pwrite")]
     pub fn write_at(&self, from: &[u8], offset: u64) -> Result<()> {
         self.check_change(offset.checked_add(from.len() as u64))?;
-        write::to_file(self.core(), &self.mapping, from, offset)
+        write::to_file(self.core(), &self.mapping, from, offset)?;
+        let bytes = offset..offset + from.len() as u64;
+        let behind = self.pattern.wrote(&self.mapping, bytes, || writeback::is_due(self.core()));
+        if let Some(wanted) = behind {
+            self.core.ahead.ask(wanted);
+        }
+        Ok(())
     }
 
     fn check_change(&self, end: Option<u64>) -> Result<()> {
@@ -293,6 +301,10 @@ impl File {
     #[cold]
     fn get_page(&self, index: PageIndex) -> Result<(FolioRef<'_>, u32, usize)> {
         let len = self.bytes_in(index)?;
+        let pages = index.0..index.0 + 1;
+        if self.pattern.is_due(&pages) || self.mapping.peek(index).is_none() {
+            read::look_ahead(self.core(), &self.mapping, &self.pattern, pages);
+        }
         let (folio, base) = fault::page(self.core(), &self.mapping, index)?;
         Ok((folio, (index.0 - base.0) as u32, len))
     }
@@ -333,26 +345,6 @@ impl File {
             None | Some(0) => Err(Error::OutOfRange { index, pages: PageIndex::count(len) }),
             Some(rest) => Ok(rest.min(PAGE_SIZE as u64) as usize),
         }
-    }
-
-    /// Reads the pages of the range in that are not cached; how many there were.
-    ///
-    /// # Errors
-    /// As [`read_at`](Self::read_at).
-    #[doc(alias = "readahead")]
-    pub fn load(&self, pages: Range<u64>) -> Result<u64> {
-        let mut loaded = 0;
-        for index in pages.start..pages.end.min(PageIndex::count(self.len())) {
-            if self.mapping.peek(PageIndex(index)).is_none() {
-                match fault::page(self.core(), &self.mapping, PageIndex(index)) {
-                    // Truncated meanwhile.
-                    Err(Error::OutOfRange { .. }) => break,
-                    page => drop(page?),
-                }
-                loaded += 1;
-            }
-        }
-        Ok(loaded)
     }
 
     /// The node that page `index` is on at this moment; None when it is not cached.
@@ -443,6 +435,7 @@ impl File {
     #[doc(alias = "invalidate_mapping_pages")]
     pub fn evict(&self, pages: Range<u64>) -> Result<u64> {
         self.core().no_guard_held()?;
+        self.core.ahead.forget(&self.mapping);
         writeback::write_range(self.core(), &self.mapping, pages.clone(), Patience::Wait)?;
         writeback::wait_range(self.core(), &self.mapping, pages.clone())?;
         let mut evicted = 0;
@@ -457,6 +450,7 @@ impl File {
     /// Gives up the handle; the last one takes the pages with it.
     fn leave(&mut self) {
         if !std::mem::replace(&mut self.closed, true) {
+            self.core.ahead.forget(&self.mapping);
             self.inner.leave(&self.mapping);
         }
     }

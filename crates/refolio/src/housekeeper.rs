@@ -1,13 +1,17 @@
 //! The cache's own thread: makes room ahead of need, and writes back what has been dirty for a
 //! while; writes the time down for those who name holders. It sleeps when there is nothing to do.
+//! Beside it, those who read ahead.
 
 use std::time::{Duration, Instant};
 
+use crate::ahead::{Task, Wanted};
+use crate::batch::{self, Need};
 use crate::cache;
 use crate::clock::{GOES, TICK};
-use crate::core::{Core, Wanted};
+use crate::core::{self, Core, FolioRef};
 use crate::reclaim;
 use crate::sync::Relaxed;
+use crate::units::PageIndex;
 use crate::writeback::{self, Patience};
 
 /// Keeps house until it is told to stop.
@@ -21,6 +25,7 @@ pub(crate) fn run(core: &Core, interval: Duration) {
             return;
         }
         if wanted.reclaim {
+            core.bell.reclaim_begins();
             for node in &core.nodes {
                 if !node.is_offline() && node.nr_free_pages() < node.marks.low {
                     reclaim::shrink(core, node, node.marks.high);
@@ -37,7 +42,7 @@ pub(crate) fn run(core: &Core, interval: Duration) {
 
 /// Sleeps until something is wanted, or the time has come to look for dirty pages; keeps the clock
 /// meanwhile, when somebody has started it.
-fn next(core: &Core, limit: Duration) -> Wanted {
+fn next(core: &Core, limit: Duration) -> core::Wanted {
     let begun = Instant::now();
     let mut clock_goes_until = None;
     core.clock.stand();
@@ -84,6 +89,32 @@ fn write_back(core: &Core) {
         // A failure is recorded for `sync`, and the pages stay dirty.
         if let Err(error) = writeback::write_range(core, &mapping, 0..u64::MAX, Patience::Skip) {
             tracing::warn!(%error, "background writeback");
+        }
+    }
+}
+
+/// Reads ahead and writes behind what is asked for, until the cache ends.
+#[doc(alias = "page_cache_ra_unbounded")]
+pub(crate) fn read_ahead(core: &Core) {
+    while let Some(running) = core.ahead.next() {
+        let Wanted { mapping, pages, task } = &running.wanted;
+        match task {
+            Task::Read { quiet } => {
+                let mut indices = pages.clone().map(PageIndex);
+                let mut shown = |_: &FolioRef<'_>, _| {};
+                let need = Need::Ahead;
+                let failed = batch::fill(core, mapping, need, *quiet, &mut indices, &mut shown);
+                for (pages, error) in failed {
+                    tracing::debug!(?pages, %error, "reading ahead");
+                }
+            }
+            Task::Write => {
+                // A failure is recorded for `sync`, and the pages stay dirty.
+                let patience = Patience::Skip;
+                if let Err(error) = writeback::write_range(core, mapping, pages.clone(), patience) {
+                    tracing::warn!(%error, "writing behind");
+                }
+            }
         }
     }
 }

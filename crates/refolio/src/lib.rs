@@ -18,6 +18,7 @@ mod node;
 mod store;
 mod wait;
 
+mod ahead;
 mod error;
 mod hint;
 mod lru;
@@ -29,8 +30,11 @@ mod table;
 mod core;
 mod still;
 
+mod batch;
 mod drain;
 mod fault;
+mod fill;
+mod many;
 mod migrate;
 mod passes;
 mod read;
@@ -62,6 +66,7 @@ pub use refolio_xarray::sync::take_away;
 #[cfg(refolio_model)]
 pub mod model;
 
+pub use ahead::Advice;
 pub use builder::{CacheBuilder, NodeOptions, OpenOptions};
 pub use cache::Cache;
 pub use core::Why;
@@ -69,12 +74,13 @@ pub use error::{Error, Result};
 pub use file::File;
 pub use frame::{Backing, FillBuf, HugeBacking, HugePages, NumaBacking, ReserveError};
 pub use holder::{Holder, HolderKind};
+pub use many::ReadAt;
 pub use migrate::Form;
 pub use page::{Page, PageMut};
 pub use passes::{Migrate, Mode};
 pub use report::{Counts, Kind, Outcome, Owner, PageOutcome, Report};
 pub use stats::{NodeStats, Stats};
-pub use store::{FileStore, FileStoreOptions, MemStore, OpenError, Store};
+pub use store::{BatchRead, FileStore, FileStoreOptions, MemStore, OpenError, ReadBatch, Store};
 pub use table::Sharing;
 pub use trace::{Event, FolioState, Look, Step, Watcher};
 pub use units::{FrameNo, MAX_ORDER, NodeId, PAGE_SIZE, PageIndex, Vpn};

@@ -35,6 +35,8 @@ pub(crate) struct Mapping {
     store: plain::RwLock<Arc<dyn Store>>,
     /// Order of the folios that a miss tries to make.
     pub order: u32,
+    /// Pages that are worth reading ahead, as its first store says.
+    pub read_ahead_pages: u64,
     /// Which file this is, for those who open it again.
     pub file: Option<(u64, u64)>,
     /// Held shared by what reads the length to act on it, exclusively by what changes it.
@@ -86,9 +88,11 @@ impl Mapping {
         order: u32,
         file: Option<(u64, u64)>,
     ) -> Self {
+        let read_ahead_pages = (store.read_ahead_bytes() / PAGE_SIZE) as u64;
         Self {
             id,
             pages: XArray::new(),
+            read_ahead_pages,
             store: plain::RwLock::new(store),
             order,
             file,

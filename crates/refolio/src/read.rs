@@ -5,10 +5,12 @@
 //! migration, only by the few dozen nanoseconds of the switch. Whatever disturbs it, the read is
 //! tried again, and at last done under a reference.
 
+use crate::ahead::Pattern;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::fault;
 use crate::folio::Folio;
+use crate::many::{self, ReadAt};
 use crate::mapping::Mapping;
 use crate::sync::{Arc, broken, reached};
 use crate::table::Table;
@@ -24,6 +26,7 @@ const ATTEMPTS: u32 = if cfg!(refolio_model) { 1 } else { 8 };
 pub(crate) fn from_file(
     core: &Core,
     mapping: &Arc<Mapping>,
+    pattern: &Pattern,
     into: &mut [u8],
     offset: u64,
 ) -> Result<usize> {
@@ -36,29 +39,66 @@ pub(crate) fn from_file(
     {
         return Ok(into.len());
     }
-    in_pieces(core, mapping, into, offset)
+    in_pieces(core, mapping, pattern, into, offset)
 }
 
 /// [`from_file`] for everything else.
 #[inline(never)]
-fn in_pieces(core: &Core, mapping: &Arc<Mapping>, into: &mut [u8], offset: u64) -> Result<usize> {
+fn in_pieces(
+    core: &Core,
+    mapping: &Arc<Mapping>,
+    pattern: &Pattern,
+    into: &mut [u8],
+    offset: u64,
+) -> Result<usize> {
     let there = usize::try_from(mapping.len().saturating_sub(offset)).unwrap_or(usize::MAX);
     let len = into.len().min(there);
+    let end = PageIndex::count(offset + len as u64);
+    let all = PageIndex::of_offset(offset).0..end;
+    let mut looked = pattern.is_due(&all);
+    if looked {
+        look_ahead(core, mapping, pattern, all.clone());
+    }
     for (index, within, part) in pieces(offset, len) {
         let bytes = &mut into[part.clone()];
-        if !optimistic(core, mapping, index, within, bytes) {
-            match referenced(core, mapping, index, within, bytes) {
-                Ok(()) => {}
-                // Truncated meanwhile.
-                Err(Error::OutOfRange { .. }) => return Ok(part.start),
-                Err(error) => return Err(error),
-            }
+        if optimistic(core, mapping, index, within, bytes) {
+            continue;
+        }
+        if !looked {
+            look_ahead(core, mapping, pattern, index.0..end);
+            looked = true;
+        }
+        if index.0 + 1 < end {
+            // The rest together.
+            let mut rest = [ReadAt::new(offset + part.start as u64, &mut into[part.start..len])];
+            many::from_file(core, mapping, &mut rest)?;
+            return Ok(part.start + rest[0].done());
+        }
+        match referenced(core, mapping, index, within, bytes) {
+            Ok(()) => {}
+            // Truncated meanwhile.
+            Err(Error::OutOfRange { .. }) => return Ok(part.start),
+            Err(error) => return Err(error),
         }
     }
     // Truncated meanwhile: what was read in after the store was cut has zeros behind the new end.
     // (Whoever sees those sees the new reach, which was set before.)
     let reach = if broken("read-beyond-the-reach") { u64::MAX } else { mapping.reach() };
     Ok(len.min(usize::try_from(reach.saturating_sub(offset)).unwrap_or(usize::MAX)))
+}
+
+/// These pages are missed, or are where the next window is asked for.
+pub(crate) fn look_ahead(
+    core: &Core,
+    mapping: &Arc<Mapping>,
+    pattern: &Pattern,
+    pages: std::ops::Range<u64>,
+) {
+    if mapping.read_ahead_pages > 0
+        && let Some(wanted) = pattern.came_to(mapping, pages)
+    {
+        core.ahead.ask(wanted);
+    }
 }
 
 /// A read without a reference of a page whose hint is right, and which has a folio of its own;
@@ -132,7 +172,7 @@ fn unchanged(
 
 /// A read under a reference, of a page that is read in first when it is not cached.
 #[cold]
-fn referenced(
+pub(crate) fn referenced(
     core: &Core,
     mapping: &Arc<Mapping>,
     index: PageIndex,

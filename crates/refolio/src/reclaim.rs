@@ -69,12 +69,18 @@ pub(crate) fn alloc<'c>(core: &'c Core, order: u32, flags: &[Flag]) -> Result<Fr
     Err(Error::NoMemory { order, why })
 }
 
+/// A new folio, if that takes no waiting.
+pub(crate) fn alloc_now(core: &Core, order: u32) -> Option<Fresh<'_>> {
+    let fresh = try_alloc(core, order, &[]);
+    if order > 0 { fresh.or_else(|| try_alloc(core, 0, &[])) } else { fresh }
+}
+
 /// Goes through the nodes once, and makes room on each that has none.
 fn try_alloc<'c>(core: &'c Core, order: u32, flags: &[Flag]) -> Option<Fresh<'c>> {
     core.nodes.iter().find_map(|node| {
         if let Some(fresh) = core.alloc_on(node, order, node.marks.min, flags) {
             if node.nr_free_pages() < node.marks.low {
-                core.bell.ring(|wanted| wanted.reclaim = true);
+                core.bell.ask_for_reclaim();
             }
             return Some(fresh);
         }

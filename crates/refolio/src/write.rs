@@ -17,6 +17,7 @@ use std::ops::Range;
 use crate::core::{Core, FolioLock, FolioRef, Found, Obstacle, Why};
 use crate::error::{Error, Result};
 use crate::fault;
+use crate::fill;
 use crate::folio::Folio;
 use crate::folio::state::{Flag, Freeze};
 use crate::mapping::Mapping;
@@ -211,11 +212,11 @@ pub(crate) fn try_in_page(
 
 /// A whole new page; false when somebody else put one there meanwhile.
 fn write_new(core: &Core, mapping: &Arc<Mapping>, index: PageIndex, from: &[u8]) -> Result<bool> {
-    let Some((fresh, _)) = fault::insert(core, mapping, index)? else { return Ok(false) };
+    let Some((fresh, _)) = fill::insert(core, mapping, index)? else { return Ok(false) };
     core.frames.write(fresh.folio.frame, 0, from);
     fresh.folio.folio().state.mark_uptodate();
     writeback::mark_dirty(core, mapping, fresh.folio.frame);
-    drop(fault::show(core, fresh));
+    drop(fill::show(core, fresh));
     Ok(true)
 }
 

@@ -130,6 +130,15 @@ pub(crate) fn write_range(
     failed.map_or(Ok(written), Err)
 }
 
+/// Whether so much is dirty that what will not be written again soon may go: more than a 16th part
+/// of the frames.
+#[doc(alias = "dirty_background_ratio")]
+pub(crate) fn is_due(core: &Core) -> bool {
+    let frames: u64 = core.nodes.iter().map(|node| u64::from(node.frames)).sum();
+    let dirty: u64 = core.nodes.iter().map(|node| node.counters.nr_dirty.get()).sum();
+    dirty > frames / 16
+}
+
 /// The index that follows a page's folio.
 fn after(page: &Page<'_>) -> PageIndex {
     PageIndex(page.base.0.saturating_add(u64::from(page.folio.folio().pages())))

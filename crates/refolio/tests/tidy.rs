@@ -9,13 +9,16 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("ground", &["clock", "sync", "units", "trace"]),
     ("a page", &["buddy", "errseq", "folio", "frame", "hint", "holder", "node", "store", "wait"]),
-    ("knowing", &["error", "lru", "mapping", "registry", "shadow", "table"]),
+    ("knowing", &["ahead", "error", "lru", "mapping", "registry", "shadow", "table"]),
     ("core", &["core", "still"]),
     (
         "verbs",
         &[
+            "batch",
             "drain",
             "fault",
+            "fill",
+            "many",
             "migrate",
             "passes",
             "read",
@@ -37,6 +40,8 @@ const UNSAFE_ROOMS: &[&str] = &[
     "xarray/src/node.rs",
     "refolio/src/frame/",
     "refolio/src/still.rs",
+    "refolio/src/store/scatter.rs",
+    "refolio/src/store/uring.rs",
     "conformance/src/subjects/linux/sys/",
     "bench/src/limits/",
 ];

@@ -127,6 +127,11 @@ impl Arena {
         self.base.wrapping_add(at)
     }
 
+    /// Where `len` bytes are that the kernel is to write.
+    pub fn room(&self, at: usize, len: usize) -> *mut u8 {
+        self.at(at, len)
+    }
+
     /// Has the kernel write what it reads from a file.
     pub fn pread(
         &self,

@@ -122,6 +122,16 @@ impl<'a> FillBuf<'a> {
         }
     }
 
+    /// Where the buffer is in memory, and how long: for the kernel to write it. That is what the
+    /// buffer is for, so whoever keeps the address keeps the buffer, too.
+    #[cfg(not(refolio_model))]
+    pub(crate) fn as_raw(&mut self) -> (*mut u8, usize) {
+        match &mut self.0 {
+            Target::Frames { frames, start, len } => (frames.address_at(*start, *len), *len),
+            Target::Plain(bytes) => (bytes.as_mut_ptr(), bytes.len()),
+        }
+    }
+
     /// Whether position 0 lies in memory at a multiple of `bytes`: what `O_DIRECT` asks for.
     pub(crate) fn is_aligned_to(&self, bytes: usize) -> bool {
         match &self.0 {

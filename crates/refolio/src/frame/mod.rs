@@ -150,6 +150,12 @@ impl Frames {
         self.arena.zero(at, len);
     }
 
+    /// Where bytes are that the kernel is to write.
+    #[cfg(not(refolio_model))]
+    fn address_at(&self, at: usize, len: usize) -> *mut u8 {
+        self.arena.room(at, len)
+    }
+
     fn pread_at(
         &self,
         fd: BorrowedFd<'_>,

@@ -1,7 +1,9 @@
 //! What threads do in the larger scenes: with views, with anonymous memory, with private data, with
 //! many pages at once.
 
-use super::world::{World, full, page_of, value_of};
+use super::world::{World, first, full, page_of, value_of};
+use crate::batch::{self, Need};
+use crate::core::FolioRef;
 use crate::error::Error;
 use crate::migrate::Place;
 use crate::passes::{self, Migrate, Mode};
@@ -125,6 +127,18 @@ impl World {
                 ref other => panic!("{other:?}"),
             });
         }
+    }
+
+    /// Reads pages in, all those that are not cached together.
+    pub fn fill_all<const N: usize>(&self, indices: [u64; N], need: Need) {
+        let mut pages = indices.iter().map(|index| PageIndex(*index));
+        let mut shown = |folio: &FolioRef<'_>, base: PageIndex| {
+            reached("shown");
+            // (It may have been cut off already.)
+            value_of(page_of(folio, 0), &[first(base.0)]);
+        };
+        let failed = batch::fill(&self.core, &self.mapping, need, None, &mut pages, &mut shown);
+        assert!(failed.is_empty(), "{failed:?}");
     }
 
     /// Gives page `index` a word of the embedder's, or takes it away.

@@ -4,7 +4,7 @@
 use std::io::{self, IoSlice};
 
 use crate::frame::FillBuf;
-use crate::store::Store;
+use crate::store::{ReadBatch, Store};
 use crate::sync::plain::{AtomicBool, AtomicU32, Mutex, MutexGuard};
 #[cfg(refolio_loom)]
 use crate::sync::{self, AcqRel};
@@ -76,6 +76,15 @@ impl Store for Disk {
         let done = rest.len().min(into.len());
         into.write(0, &rest[..done]);
         Ok(done)
+    }
+
+    /// As a store that has many reads in hand: takes all that there are, and then answers.
+    fn read_batch<'a>(&self, batch: &mut (dyn ReadBatch<'a> + '_)) {
+        let reads: Vec<_> = std::iter::from_fn(|| batch.take()).collect();
+        for mut read in reads {
+            let result = self.read(read.offset(), read.buf());
+            batch.answer(read, result);
+        }
     }
 
     fn write(&self, offset: u64, bufs: &[IoSlice<'_>]) -> io::Result<usize> {

@@ -37,6 +37,7 @@ mod write_truncate;
 mod write_write;
 mod write_writeback;
 
+mod truncate_batch;
 mod truncate_evict;
 mod truncate_fault;
 mod truncate_fill;
@@ -46,6 +47,7 @@ mod truncate_read;
 mod truncate_truncate;
 mod truncate_writeback;
 
+mod evict_batch;
 mod evict_evict;
 mod evict_fault;
 mod evict_fill;
@@ -60,6 +62,7 @@ mod writeback_writeback;
 mod scene_anonymous;
 mod scene_append;
 mod scene_batch_lock_waiter;
+mod scene_batches;
 mod scene_copy_on_write;
 #[cfg(refolio_explore)]
 mod scene_crowd;
@@ -109,6 +112,7 @@ pub const ALL: &[&Model] = &[
     &write_truncate::MODEL,
     &write_write::MODEL,
     &write_writeback::MODEL,
+    &truncate_batch::MODEL,
     &truncate_evict::MODEL,
     &truncate_fault::MODEL,
     &truncate_fill::MODEL,
@@ -117,6 +121,7 @@ pub const ALL: &[&Model] = &[
     &truncate_read::MODEL,
     &truncate_truncate::MODEL,
     &truncate_writeback::MODEL,
+    &evict_batch::MODEL,
     &evict_evict::MODEL,
     &evict_fault::MODEL,
     &evict_fill::MODEL,
@@ -129,6 +134,7 @@ pub const ALL: &[&Model] = &[
     &scene_anonymous::MODEL,
     &scene_append::MODEL,
     &scene_batch_lock_waiter::MODEL,
+    &scene_batches::MODEL,
     &scene_copy_on_write::MODEL,
     #[cfg(refolio_explore)]
     &scene_crowd::MODEL,

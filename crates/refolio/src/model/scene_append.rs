@@ -2,6 +2,7 @@
 
 use super::search::Model;
 use super::world::{World, first, full, meet};
+use crate::ahead::Pattern;
 use crate::sync::reached;
 use crate::units::PAGE_SIZE;
 use crate::{read, truncate, write};
@@ -37,7 +38,9 @@ fn appending() {
         |world| {
             let mut bytes = [0; HALF];
             let at = HALF as u64;
-            let len = read::from_file(&world.core, &world.mapping, &mut bytes, at).unwrap();
+            let len =
+                read::from_file(&world.core, &world.mapping, &Pattern::default(), &mut bytes, at)
+                    .unwrap();
             assert!(!bytes[..len].contains(&0), "zeros that were never there: {bytes:x?}");
             reached(if len > 0 { "longer" } else { "shorter" });
         },

@@ -3,6 +3,7 @@
 
 use super::search::Model;
 use super::world::{World, first, meet};
+use crate::ahead::Pattern;
 use crate::sync::reached;
 use crate::units::PAGE_SIZE;
 use crate::{read, truncate};
@@ -71,7 +72,8 @@ fn pinned() {
 
 fn read(world: &World) {
     let mut bytes = [0; PAGE_SIZE];
-    let len = read::from_file(&world.core, &world.mapping, &mut bytes, 0).unwrap();
+    let len =
+        read::from_file(&world.core, &world.mapping, &Pattern::default(), &mut bytes, 0).unwrap();
     check(&bytes[..len]);
 }
 

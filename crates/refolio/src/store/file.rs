@@ -3,7 +3,18 @@
 //! With `O_DIRECT` there are two descriptors: whole aligned blocks go past the kernel's own page
 //! cache by the one, and the ragged ends (the last, partial page) through it by the other. The
 //! kernel keeps the two coherent, as calls for the same bytes never overlap (see [`Store`]).
+//!
+//! Reads of a batch that follow each other are one vectored read (`run.rs`, `scatter.rs`); with
+//! `io_uring` many of those are in flight at a time (`uring.rs`).
 
+#[cfg(not(refolio_model))]
+use super::batch::{BatchRead, ReadBatch};
+#[cfg(not(refolio_model))]
+use super::run::Runs;
+#[cfg(not(refolio_model))]
+use super::scatter::Pieces;
+#[cfg(all(feature = "io-uring", target_os = "linux", not(refolio_model)))]
+use super::uring;
 use super::{FileStoreOptions, OpenError, Store, write_zeros};
 use crate::frame::FillBuf;
 use rustix::fs::FallocateFlags;
@@ -12,6 +23,12 @@ use std::fmt;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+
+/// Two windows of read-ahead are on their way at a time, so that the disk always has one.
+const READ_AHEAD_BYTES: usize = 2 << 20;
+
+/// Bytes that one call reads at most.
+const RUN_BYTES: u64 = 1 << 20;
 
 /// A plain file as a store.
 ///
@@ -22,6 +39,9 @@ pub struct FileStore {
     direct: Option<OwnedFd>,
     id: (u64, u64),
     read_only: bool,
+    /// Batches are read by io_uring.
+    #[cfg(all(feature = "io-uring", target_os = "linux"))]
+    io_uring: bool,
     path: PathBuf,
 }
 
@@ -38,7 +58,21 @@ impl FileStore {
         id: (u64, u64),
         read_only: bool,
     ) -> Self {
-        Self { buffered, direct, id, read_only, path: path.into() }
+        Self {
+            buffered,
+            direct,
+            id,
+            read_only,
+            #[cfg(all(feature = "io-uring", target_os = "linux"))]
+            io_uring: false,
+            path: path.into(),
+        }
+    }
+
+    /// From now on batches are read by io_uring, which the kernel must have shown to be there.
+    #[cfg(all(feature = "io-uring", target_os = "linux"))]
+    pub(super) fn with_io_uring(self, io_uring: bool) -> Self {
+        Self { io_uring, ..self }
     }
 
     /// Opens the file at `path` to read and write, buffered by the kernel. For more,
@@ -91,6 +125,32 @@ impl Store for FileStore {
             }
             _ => into.pread(self.buffered.as_fd(), 0, into.len(), offset),
         }
+    }
+
+    #[cfg(not(refolio_model))]
+    fn read_batch<'a>(&self, batch: &mut (dyn ReadBatch<'a> + '_)) {
+        let direct = self.direct.as_ref();
+        let fd = direct.unwrap_or(&self.buffered).as_fd();
+        let is_block = |read: &mut BatchRead<'a>| {
+            read.offset().is_multiple_of(Self::BLOCK as u64)
+                && read.buf().len().is_multiple_of(Self::BLOCK)
+                && read.buf().is_aligned_to(Self::BLOCK)
+        };
+        let fits = |read: &mut BatchRead<'a>| direct.is_none() || is_block(read);
+        let alone = |read: &mut BatchRead<'a>| self.read(read.offset(), read.buf());
+        #[cfg(all(feature = "io-uring", target_os = "linux"))]
+        if self.io_uring {
+            return uring::read(fd, &mut Runs::of(batch, uring::RUN_BYTES), fits, alone);
+        }
+        let mut runs = Runs::of(batch, RUN_BYTES);
+        while let Some(mut run) = runs.next(fits, alone) {
+            let result = Pieces::of(&mut run).read(fd, run.offset());
+            runs.answer(run, result);
+        }
+    }
+
+    fn read_ahead_bytes(&self) -> usize {
+        READ_AHEAD_BYTES
     }
 
     fn write(&self, offset: u64, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -299,5 +359,130 @@ mod tests {
         store.sync().unwrap();
         let expected = [&*back, &back[1..5000]].concat();
         assert!(fs::read(&path).unwrap() == expected);
+    }
+
+    /// A batch of pages into plain memory: those at these indices, in this order.
+    struct Pages<'a> {
+        left: std::vec::IntoIter<(u64, &'a mut [u8])>,
+        done: Vec<(u64, io::Result<usize>)>,
+        panics: bool,
+    }
+
+    impl<'a> ReadBatch<'a> for Pages<'a> {
+        fn take(&mut self) -> Option<BatchRead<'a>> {
+            let (index, into) = self.left.next()?;
+            Some(BatchRead::new(index as usize, index * 4096, FillBuf::over(into)))
+        }
+
+        fn answer(&mut self, read: BatchRead<'a>, result: io::Result<usize>) {
+            assert!(!self.panics, "told to panic");
+            self.done.push((read.key() as u64, result));
+        }
+    }
+
+    /// Room for so many pages, aligned as `O_DIRECT` asks for.
+    fn aligned(memory: &mut Vec<u8>, pages: usize) -> &mut [u8] {
+        *memory = vec![0xee; (pages + 1) * 4096];
+        let skip = memory.as_ptr().align_offset(4096);
+        &mut memory[skip..skip + pages * 4096]
+    }
+
+    /// The stores that are to be had here, of one file.
+    fn stores(path: &std::path::Path) -> Vec<(String, FileStore)> {
+        let mut stores = Vec::new();
+        for direct in [false, true] {
+            for io_uring in [false, true] {
+                let mut options = FileStoreOptions::new();
+                options.direct(direct);
+                #[cfg(all(feature = "io-uring", target_os = "linux"))]
+                options.io_uring(io_uring);
+                let name = format!("direct {direct}, io_uring {io_uring}");
+                match options.open(path) {
+                    Ok(store) => stores.push((name, store)),
+                    Err(error) => println!("{name}: {error}"),
+                }
+            }
+        }
+        stores
+    }
+
+    /// Runs, single pages, backwards, the ragged end, and pages behind it.
+    #[test]
+    fn a_batch_brings_the_same_bytes_as_reads_do() {
+        let bytes: Vec<u8> = (0..700 * 4096 + 100_u32).map(|at| (at / 4001) as u8).collect();
+        let (path, _) = file(&bytes, &FileStoreOptions::new());
+        for (name, store) in stores(&path) {
+            let wanted: Vec<u64> =
+                (0..600).chain([650, 640, 641, 642, 5, 699, 700, 701, 620]).collect();
+            let mut memory = Vec::new();
+            let into = aligned(&mut memory, wanted.len());
+            let pages = into.chunks_mut(4096);
+            let left: Vec<_> = wanted.iter().copied().zip(pages).collect();
+            let mut batch = Pages { left: left.into_iter(), done: Vec::new(), panics: false };
+            store.read_batch(&mut batch);
+            let mut done: Vec<_> = batch.done;
+            done.sort_by_key(|(index, _)| *index);
+            assert!(done.len() >= wanted.len() - 3, "{name}: {} answers", done.len());
+            for (index, result) in &done {
+                let there = bytes.len().saturating_sub(*index as usize * 4096).min(4096);
+                assert_eq!(*result.as_ref().unwrap(), there, "{name}: page {index}");
+            }
+            for (index, page) in wanted.iter().zip(into.chunks(4096)) {
+                let there = bytes.get(*index as usize * 4096..).unwrap_or_default();
+                let there = &there[..there.len().min(4096)];
+                assert!(page[..there.len()] == *there, "{name}: page {index}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_with_reads_in_flight_waits_for_them() {
+        let bytes: Vec<u8> = (0..64 * 4096_u32).map(|at| (at / 4001) as u8).collect();
+        let (path, _) = file(&bytes, &FileStoreOptions::new());
+        for (name, store) in stores(&path) {
+            let mut memory = Vec::new();
+            let into = aligned(&mut memory, 32);
+            let left: Vec<_> =
+                (0..32_u64).map(|index| index * 2).zip(into.chunks_mut(4096)).collect();
+            let mut batch = Pages { left: left.into_iter(), done: Vec::new(), panics: true };
+            let read = std::panic::AssertUnwindSafe(|| store.read_batch(&mut batch));
+            assert!(std::panic::catch_unwind(read).is_err(), "{name}");
+            // Nothing is written any more: what was in flight has arrived, or never will.
+            into.fill(0x11);
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            assert!(into.iter().all(|byte| *byte == 0x11), "{name}: written afterwards");
+            // And the next reader is served.
+            assert!(read_one(&store) == bytes[4096..8192], "{name}");
+        }
+    }
+
+    fn read_one(store: &FileStore) -> Vec<u8> {
+        let mut memory = Vec::new();
+        let into = aligned(&mut memory, 1);
+        let left = vec![(1, &mut *into)];
+        let mut batch = Pages { left: left.into_iter(), done: Vec::new(), panics: false };
+        store.read_batch(&mut batch);
+        assert_eq!(batch.done.len(), 1);
+        into.to_vec()
+    }
+
+    /// A read from a file that was opened to write only, say: the run fails, and is left to be
+    /// asked for page by page; a single page is told.
+    #[test]
+    fn a_batch_that_fails_tells_single_pages_and_leaves_runs_to_be_asked_for() {
+        let (path, _) = file(&[7; 8 * 4096], &FileStoreOptions::new());
+        for io_uring in [false, true] {
+            let write_only = fs::OpenOptions::new().write(true).open(&path).unwrap();
+            let store = FileStore::new(&path, write_only.into(), None, (0, 0), false);
+            #[cfg(all(feature = "io-uring", target_os = "linux"))]
+            let store = store.with_io_uring(io_uring && super::uring::probe().is_ok());
+            let mut memory = Vec::new();
+            let into = aligned(&mut memory, 4);
+            let left: Vec<_> = [0, 1, 2, 5].into_iter().zip(into.chunks_mut(4096)).collect();
+            let mut batch = Pages { left: left.into_iter(), done: Vec::new(), panics: false };
+            store.read_batch(&mut batch);
+            let [(5, Err(error))] = &batch.done[..] else { panic!("{io_uring}: {:?}", batch.done) };
+            assert_eq!(error.raw_os_error(), Some(libc::EBADF));
+        }
     }
 }

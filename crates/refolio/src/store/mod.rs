@@ -5,10 +5,18 @@
 //! still, so nothing is copied on the way. What a store must not do is call back into the cache:
 //! the folio it serves is locked.
 
+mod batch;
 mod file;
 mod mem;
 mod open;
+#[cfg(not(refolio_model))]
+mod run;
+#[cfg(not(refolio_model))]
+mod scatter;
+#[cfg(all(feature = "io-uring", target_os = "linux", not(refolio_model)))]
+mod uring;
 
+pub use batch::{BatchRead, ReadBatch};
 pub use file::FileStore;
 pub use mem::MemStore;
 pub use open::{FileStoreOptions, OpenError};
@@ -19,7 +27,8 @@ use std::io::{self, IoSlice};
 
 /// The bytes behind a mapping: a file, an object, a device.
 ///
-/// Five methods, of which each may fail and each may be called by many threads at once. The cache
+/// Five methods, and a few that are provided. Each may fail and may be called by many threads at
+/// once. The cache
 /// never has two calls in flight for the same bytes, except that [`set_len`](Self::set_len) may run
 /// beside reads and writes of what it cuts off: then either order is fine.
 ///
@@ -76,6 +85,25 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// As for [`len`](Self::len). What was written to `into` has no meaning then.
     fn read(&self, offset: u64, into: &mut FillBuf<'_>) -> io::Result<usize>;
+
+    /// Does all reads of a batch, each as [`read`](Self::read) would. Unless overridden it does them
+    /// one after the other; a store whose medium can have several in hand takes several.
+    ///
+    /// Returns when every read that it took is answered or dropped: from then on the buffers are
+    /// not written any more.
+    fn read_batch<'a>(&self, batch: &mut (dyn ReadBatch<'a> + '_)) {
+        while let Some(mut read) = batch.take() {
+            let result = self.read(read.offset(), read.buf());
+            batch.answer(read, result);
+        }
+    }
+
+    /// How many bytes of a file that is read from front to back are worth reading ahead: as many as
+    /// keep the store's medium busy while its last bytes are used. 0, unless overridden, where it
+    /// is as fast to read them when they are needed.
+    fn read_ahead_bytes(&self) -> usize {
+        0
+    }
 
     /// Writes the bytes of `bufs`, one after the other, from `offset` on, and says how many. Fewer
     /// than all is no error: the cache comes back with the rest; 0 is one (`WriteZero`). Bytes
@@ -144,6 +172,14 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn read(&self, offset: u64, into: &mut FillBuf<'_>) -> io::Result<usize> {
         (**self).read(offset, into)
+    }
+
+    fn read_batch<'a>(&self, batch: &mut (dyn ReadBatch<'a> + '_)) {
+        (**self).read_batch(batch);
+    }
+
+    fn read_ahead_bytes(&self) -> usize {
+        (**self).read_ahead_bytes()
     }
 
     fn write(&self, offset: u64, bufs: &[IoSlice<'_>]) -> io::Result<usize> {

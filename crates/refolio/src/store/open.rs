@@ -23,6 +23,8 @@ pub struct FileStoreOptions {
     read_only: bool,
     create: bool,
     direct: bool,
+    #[cfg(all(feature = "io-uring", target_os = "linux"))]
+    io_uring: bool,
 }
 
 /// Why a file could not be opened as a store.
@@ -68,6 +70,19 @@ pub enum OpenError {
         /// The file that was named.
         path: PathBuf,
     },
+    /// The kernel lets this process have no ring.
+    #[cfg(all(feature = "io-uring", target_os = "linux"))]
+    #[error(
+        "cannot open {path} with io_uring: {source}; open it without `io_uring`, or let the process \
+         use it (the sysctl kernel.io_uring_disabled, the container's seccomp profile, the limit of \
+         open files)"
+    )]
+    NoIoUring {
+        /// The file that was named.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// Anything else.
     #[error("cannot open {path}: {source}")]
     Io {
@@ -103,6 +118,17 @@ impl FileStoreOptions {
         self
     }
 
+    /// Reads many pages at a time, by io_uring: batches of reads, and what is read ahead. Without
+    /// it (as by default) each thread has one read in flight.
+    ///
+    /// Where the kernel does not let the process use io_uring, opening fails: nothing else is done
+    /// in its place.
+    #[cfg(all(feature = "io-uring", target_os = "linux"))]
+    pub fn io_uring(&mut self, io_uring: bool) -> &mut Self {
+        self.io_uring = io_uring;
+        self
+    }
+
     /// Opens the file at `path`. Symbolic links are followed. Returns at once even for a pipe that
     /// nobody writes to.
     ///
@@ -125,7 +151,14 @@ impl FileStoreOptions {
         check_regular(path, &stat)?;
         let id = (stat.st_dev, stat.st_ino);
         let direct = if self.direct { Some(self.open_direct(path, id)?) } else { None };
-        Ok(FileStore::new(path, buffered, direct, id, self.read_only))
+        let store = FileStore::new(path, buffered, direct, id, self.read_only);
+        #[cfg(all(feature = "io-uring", target_os = "linux", not(refolio_model)))]
+        if self.io_uring {
+            let no_ring = |source| OpenError::NoIoUring { path: path.into(), source };
+            super::uring::probe().map_err(no_ring)?;
+            return Ok(store.with_io_uring(true));
+        }
+        Ok(store)
     }
 
     fn open_direct(&self, path: &Path, id: (u64, u64)) -> Result<OwnedFd, OpenError> {
@@ -260,6 +293,20 @@ mod tests {
         assert_eq!(
             options.explain(path, Errno::ROFS).to_string(),
             "cannot open /x to write: its file system is read-only; open it read-only"
+        );
+    }
+
+    /// Where the kernel has no ring for us it says so, and the file is not opened some other way.
+    #[cfg(all(feature = "io-uring", target_os = "linux"))]
+    #[test]
+    fn a_refused_ring_names_what_refuses_it() {
+        let source = io::Error::from_raw_os_error(libc::EPERM);
+        let error = OpenError::NoIoUring { path: "/x".into(), source };
+        assert_eq!(
+            error.to_string(),
+            "cannot open /x with io_uring: Operation not permitted (os error 1); open it without \
+             `io_uring`, or let the process use it (the sysctl kernel.io_uring_disabled, the \
+             container's seccomp profile, the limit of open files)"
         );
     }
 

@@ -1,7 +1,7 @@
 //! A worker of the crowd: writes its own blocks, and reads everybody's.
 
 use fastrand::Rng;
-use refolio::{Error, File, PAGE_SIZE, PageIndex, Sharing, View, Vpn};
+use refolio::{Error, File, PAGE_SIZE, PageIndex, ReadAt, Sharing, View, Vpn};
 
 use super::crowd::{Crowd, PER_PAGE};
 use crate::record::{BLOCK, decode, encode};
@@ -93,7 +93,16 @@ impl<'a> Worker<'a> {
             .map(|block| self.crowd.generations.acknowledged(block))
             .collect();
         let mut bytes = vec![0; count * BLOCK];
-        self.file().read_at(&mut bytes, (first * BLOCK) as u64).unwrap();
+        if self.rng.bool() {
+            self.file().read_at(&mut bytes, (first * BLOCK) as u64).unwrap();
+        } else {
+            let blocks = (first..).zip(bytes.chunks_mut(BLOCK));
+            let mut reads: Vec<_> =
+                blocks.map(|(at, into)| ReadAt::new((at * BLOCK) as u64, into)).collect();
+            self.rng.shuffle(&mut reads);
+            self.file().read_many(&mut reads).unwrap();
+            assert!(reads.iter().all(|read| read.done() == BLOCK));
+        }
         for ((block, known), bytes) in (first..).zip(known).zip(bytes.chunks(BLOCK)) {
             self.crowd.generations.check(block, known, bytes, "a read of many");
         }

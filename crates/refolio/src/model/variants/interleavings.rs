@@ -4,6 +4,11 @@ use super::{Variant, caught, survives};
 
 /// Of the cache.
 pub const CACHE: &[Variant] = &[
+    caught(
+        "batch-waits-while-it-fills",
+        "scene_batches",
+        "Who has many pages locked that are being read in waits for nobody else's.",
+    ),
     survives(
         "copy-skips-count",
         "migrate_pin",

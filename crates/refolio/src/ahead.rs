@@ -1,0 +1,326 @@
+//! Reading ahead, and writing behind: who reads a file from front to back finds the next pages there
+//! already, and what is written from front to back is on its way before anybody syncs.
+//!
+//! Each handle has its [`Pattern`]. Where a page is missed that follows the one before, a **window**
+//! of pages behind it is asked for; when its reader comes to the window's first page, the next one
+//! is, twice as large, up to what the store says is worth it
+//! ([`Store::read_ahead_bytes`](crate::Store::read_ahead_bytes)). So there is a window on its way
+//! while one is used.
+//!
+//! That the reader has come there costs no reader anything: the first page of a window is shown
+//! without a hint (see `hint.rs`), and who reads it comes by the long way, on which it looks.
+//!
+//! Where so many pages follow each other that were **written** as make one large write, those are to
+//! be written back, once more than a part of the cache is dirty: a page that is written again and
+//! again is not to go to the disk each time.
+//!
+//! What is asked for waits in the [`Queue`] of the cache, from which threads of its own take it
+//! (`housekeeper.rs`): two, so that one prepares its pages while the other waits for the store. They
+//! fill pages as everybody does (`batch.rs`) and write them back as everybody does (`writeback.rs`),
+//! wait for nobody meanwhile, and stop where there is no memory. What fails to be read is forgotten:
+//! who needs the page hears of it when he reads it. What fails to be written is for `sync` to tell.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use crate::mapping::Mapping;
+use crate::sync::plain::{self, AtomicU64};
+use crate::sync::{Arc, Condvar, Mutex, Relaxed};
+use crate::units::PageIndex;
+
+/// Pages of the first window at least: 64 KiB.
+const FIRST_WINDOW: u64 = 16;
+
+/// Pages that a thread takes from the queue at a time, where the store says nothing: 1 MiB.
+const PIECE: u64 = 256;
+
+/// Pages that are written behind at least: one large write.
+const BEHIND: u64 = 256;
+
+/// Ranges that wait at most; more are not read ahead.
+const MAX_WAITING: usize = 64;
+
+/// No page.
+const NONE: u64 = u64::MAX;
+
+/// What [`File::advise`](crate::File::advise) tells the cache.
+#[doc(alias = "posix_fadvise")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Advice {
+    /// This handle reads as it comes: where it reads from front to back, the next pages are read
+    /// ahead, each time more of them.
+    #[default]
+    #[doc(alias = "POSIX_FADV_NORMAL")]
+    Normal,
+    /// This handle reads from front to back: as much as is worth it is read ahead at once.
+    #[doc(alias = "POSIX_FADV_SEQUENTIAL")]
+    Sequential,
+    /// This handle reads here and there: nothing is read ahead.
+    #[doc(alias = "POSIX_FADV_RANDOM")]
+    Random,
+    /// The pages of the range will be read soon.
+    #[doc(alias = "POSIX_FADV_WILLNEED")]
+    WillNeed,
+    /// The pages of the range will not be read soon.
+    #[doc(alias = "POSIX_FADV_DONTNEED")]
+    DontNeed,
+}
+
+/// How a handle reads.
+#[derive(Debug)]
+pub(crate) struct Pattern {
+    /// The first page of the last window: when it is read, the next one is asked for.
+    mark: AtomicU64,
+    seen: plain::Mutex<Seen>,
+    /// Bytes that were written one after the other, and not yet asked to be written back.
+    written: plain::Mutex<Range<u64>>,
+}
+
+#[derive(Debug, Default, Hash)]
+struct Seen {
+    advice: Advice,
+    /// The page behind those that were missed last.
+    next: u64,
+    /// Where the reader was when the last window was asked for.
+    begin: u64,
+    /// The last window, if there is one.
+    window: Option<Range<u64>>,
+}
+
+/// What is to be done with pages.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Task {
+    /// They are to be read ahead; one of them is shown without a hint.
+    Read { quiet: Option<PageIndex> },
+    /// They are to be written behind.
+    Write,
+}
+
+/// Pages that are to be read ahead, or written behind.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub mapping: Arc<Mapping>,
+    pub pages: Range<u64>,
+    pub task: Task,
+}
+
+impl Default for Pattern {
+    fn default() -> Self {
+        let (seen, written) = (plain::Mutex::default(), plain::Mutex::new(0..0));
+        Self { mark: AtomicU64::new(NONE), seen, written }
+    }
+}
+
+impl Pattern {
+    /// From now on the handle reads as it says, and what it did before is forgotten.
+    pub fn advise(&self, advice: Advice) {
+        // Relaxed: nothing depends on it.
+        self.mark.store(NONE, Relaxed);
+        *plain::lock(&self.seen) = Seen { advice, ..Seen::default() };
+    }
+
+    /// Whether one of these pages is the one that the next window waits for.
+    #[inline]
+    pub fn is_due(&self, pages: &Range<u64>) -> bool {
+        // Relaxed: as `advise`.
+        pages.contains(&self.mark.load(Relaxed))
+    }
+
+    /// Some of these pages were missed, or the window is due: what to read ahead, if anything, as
+    /// far as the file goes.
+    pub fn came_to(&self, mapping: &Arc<Mapping>, pages: Range<u64>) -> Option<Wanted> {
+        if mapping.read_ahead_pages == 0 {
+            return None;
+        }
+        let mut seen = plain::lock(&self.seen);
+        if seen.is_on_its_way(&pages) {
+            return None;
+        }
+        let window = seen.window_after(&pages, mapping.read_ahead_pages);
+        let file = PageIndex::count(mapping.len());
+        let window = window.map(|window| window.start..window.end.min(file));
+        let window = window.filter(|window| !window.is_empty());
+        seen.begin = pages.start;
+        seen.window = window.clone();
+        // Relaxed: as `advise`.
+        self.mark.store(window.as_ref().map_or(NONE, |window| window.start), Relaxed);
+        let pages = window?;
+        let task = Task::Read { quiet: Some(PageIndex(pages.start)) };
+        Some(Wanted { mapping: mapping.clone(), pages, task })
+    }
+
+    /// Bytes were written: what to write behind, if anything. `enough` says whether so much is
+    /// dirty that it is time.
+    pub fn wrote(
+        &self,
+        mapping: &Arc<Mapping>,
+        bytes: Range<u64>,
+        enough: impl Fn() -> bool,
+    ) -> Option<Wanted> {
+        if mapping.read_ahead_pages == 0 {
+            return None;
+        }
+        let mut written = plain::lock(&self.written);
+        if bytes.start != written.end {
+            written.start = bytes.start;
+        }
+        written.end = bytes.end;
+        // The last page may be written to again: it is left for the next time.
+        let pages = PageIndex::of_offset(written.start).0..PageIndex::of_offset(written.end).0;
+        if pages.end - pages.start < BEHIND || !enough() {
+            return None;
+        }
+        written.start = PageIndex(pages.end).offset();
+        Some(Wanted { mapping: mapping.clone(), pages, task: Task::Write })
+    }
+}
+
+impl Seen {
+    /// Whether the pages lie before the last window, where the one before was asked for.
+    fn is_on_its_way(&self, pages: &Range<u64>) -> bool {
+        let window = self.window.as_ref();
+        window.is_some_and(|window| self.begin <= pages.start && pages.end <= window.start)
+    }
+
+    /// The window that is to follow these pages, the first or the next one.
+    fn window_after(&mut self, pages: &Range<u64>, max: u64) -> Option<Range<u64>> {
+        let follows = pages.start <= self.next && self.next <= pages.end;
+        self.next = pages.end;
+        if self.advice == Advice::Random {
+            return None;
+        }
+        if let Some(last) = &self.window
+            && pages.start <= last.end
+            && pages.end > last.start
+        {
+            let size = ((last.end - last.start) * 2).min(max);
+            let start = last.end.max(pages.end);
+            return Some(start..start.saturating_add(size));
+        }
+        let size = match self.advice {
+            Advice::Sequential => max,
+            // The first page that is read is mostly followed by the second.
+            _ if follows => {
+                let least = FIRST_WINDOW.min(max);
+                ((pages.end - pages.start).saturating_mul(4)).clamp(least, max)
+            }
+            _ => return None,
+        };
+        Some(pages.end..pages.end.saturating_add(size))
+    }
+}
+
+/// What is to be read ahead and written behind in one cache.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    jobs: Mutex<Jobs>,
+    /// Something is waiting.
+    rings: Condvar,
+    /// Something is done.
+    done: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Jobs {
+    waiting: VecDeque<Wanted>,
+    /// The files of which something is being read.
+    running: Vec<Arc<Mapping>>,
+    /// Threads that there are.
+    threads: usize,
+    stop: bool,
+}
+
+/// What there is to do, to the checker of states: in no model is there any.
+#[cfg(refolio_explore)]
+impl std::hash::Hash for Jobs {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        (self.waiting.len(), self.running.len(), self.threads, self.stop).hash(state);
+    }
+}
+
+impl Queue {
+    /// Asks for pages; false when there is no thread for that.
+    pub fn ask(&self, wanted: Wanted) -> bool {
+        let mut jobs = self.jobs.lock();
+        if jobs.threads == 0 {
+            return false;
+        }
+        if jobs.waiting.len() < MAX_WAITING {
+            jobs.waiting.push_back(wanted);
+            self.rings.notify_all();
+        }
+        true
+    }
+
+    /// Nothing of this file is read ahead or written behind when this returns, but for what is asked
+    /// for meanwhile. Waits for the store, and for nobody else.
+    pub fn forget(&self, mapping: &Arc<Mapping>) {
+        let mut jobs = self.jobs.lock();
+        jobs.waiting.retain(|wanted| !Arc::ptr_eq(&wanted.mapping, mapping));
+        while jobs.running.iter().any(|running| Arc::ptr_eq(running, mapping)) {
+            jobs = self.done.wait(jobs);
+        }
+    }
+
+    /// The threads shall end.
+    pub fn stop(&self) {
+        let mut jobs = self.jobs.lock();
+        jobs.stop = true;
+        jobs.waiting.clear();
+        self.rings.notify_all();
+    }
+
+    /// There is one thread more that takes what is asked for.
+    pub fn join(&self) {
+        self.jobs.lock().threads += 1;
+    }
+
+    /// Sleeps until there is something to do; None when there will be nothing any more. Of a long
+    /// range it is one window: the rest is for whoever comes next.
+    pub fn next(&self) -> Option<Running<'_>> {
+        let mut jobs = self.jobs.lock();
+        loop {
+            if jobs.stop {
+                return None;
+            }
+            let Some(first) = jobs.waiting.front_mut() else {
+                jobs = self.rings.wait(jobs);
+                continue;
+            };
+            let mut wanted = first.clone();
+            let piece = match (wanted.task, wanted.mapping.read_ahead_pages) {
+                (Task::Write, _) => BEHIND,
+                (Task::Read { .. }, 0) => PIECE,
+                (Task::Read { .. }, pages) => pages,
+            };
+            wanted.pages.end = wanted.pages.end.min(wanted.pages.start.saturating_add(piece));
+            first.pages.start = wanted.pages.end;
+            if first.pages.is_empty() {
+                jobs.waiting.pop_front();
+            } else {
+                self.rings.notify_all();
+            }
+            jobs.running.push(wanted.mapping.clone());
+            return Some(Running { queue: self, wanted });
+        }
+    }
+}
+
+/// Something that is being read or written; done when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Running<'q> {
+    queue: &'q Queue,
+    pub wanted: Wanted,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let mut jobs = self.queue.jobs.lock();
+        let this = |mapping: &Arc<Mapping>| Arc::ptr_eq(mapping, &self.wanted.mapping);
+        if let Some(at) = jobs.running.iter().position(this) {
+            jobs.running.swap_remove(at);
+        }
+        self.queue.done.notify_all();
+    }
+}

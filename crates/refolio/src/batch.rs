@@ -1,0 +1,268 @@
+//! Many pages at once: absent → present, with all their reads in the store's hands together.
+//!
+//! ```text
+//! take      the next page that is not cached: alloc, insert (as `fill.rs`); the store reads it
+//! answer    its bytes are there: show, and hand it to whoever asked
+//! alone     what the store did not answer in full is read by itself
+//! ```
+//! The store decides how many pages it takes before it answers the first. All of those are locked,
+//! and others may wait for them; so **nothing is waited for meanwhile** but the store: a page whose
+//! slot is taken is somebody else's to fill, and is left to the caller, who looks at it afterwards,
+//! holding nothing; and where no frame is free and none can be freed at once, the store first
+//! answers what it has. Only with nothing in hand is memory waited for.
+
+use std::iter::Peekable;
+use std::ops::Range;
+
+use crate::core::{Core, FolioRef, Fresh};
+use crate::error::{Error, Result};
+use crate::fill::{self, Progress};
+use crate::mapping::Mapping;
+use crate::reclaim;
+use crate::store::{BatchRead, ReadBatch};
+use crate::sync::{Arc, broken, reached};
+use crate::units::{PageIndex, folio_bytes};
+
+/// Whether a batch waits for memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Somebody waits for the pages.
+    Now,
+    /// It is read ahead: where there is no memory, it is not.
+    Ahead,
+}
+
+/// What a batch did not bring: the pages of a folio that was to be filled, and why.
+pub(crate) type Failed = Vec<(Range<u64>, Error)>;
+
+/// Fills those of the pages that are not cached, and gives each folio to `shown` as it comes, with
+/// the index of its first page. `quiet` is a page whose hint is not set (see `ahead.rs`).
+///
+/// Pages that somebody else fills at this moment are passed over, and so are those behind the end of
+/// the file. Returns what failed; pages that follow a lack of memory are not tried.
+pub(crate) fn fill<'c, 'b>(
+    core: &'c Core,
+    mapping: &'b Arc<Mapping>,
+    need: Need,
+    quiet: Option<PageIndex>,
+    pages: &'b mut (dyn Iterator<Item = PageIndex> + 'b),
+    shown: &'b mut (dyn FnMut(&FolioRef<'c>, PageIndex) + 'b),
+) -> Failed {
+    let pages = pages.peekable();
+    let mut batch = Batch {
+        core,
+        mapping,
+        need,
+        quiet,
+        pages,
+        shown,
+        filling: Vec::new(),
+        vacant: Vec::new(),
+        in_hand: 0,
+        at_most: at_most(core, mapping),
+        taken: 0,
+        failed: Vec::new(),
+    };
+    let store = mapping.store();
+    loop {
+        batch.taken = 0;
+        store.read_batch(&mut batch);
+        // A store that takes none of them has them read one after the other.
+        if batch.taken == 0 {
+            let _left_to_be_read_alone = batch.take();
+        }
+        batch.read_alone();
+        // The store has left some untaken when there was no memory beside what it had in hand.
+        if batch.pages.peek().is_none() {
+            return std::mem::take(&mut batch.failed);
+        }
+    }
+}
+
+/// How many folios one batch may have in hand: what is being filled cannot be evicted, and others need
+/// memory, too. An eighth of it.
+fn at_most(core: &Core, mapping: &Mapping) -> usize {
+    let frames: usize = core.nodes.iter().map(|node| node.frames as usize).sum();
+    let part = if cfg!(refolio_model) { 1 } else { 8 };
+    ((frames / part) >> mapping.order).max(1)
+}
+
+/// A folio that is being filled: locked, in its slot, without bytes yet.
+struct Filling<'c> {
+    fresh: Fresh<'c>,
+    progress: Progress,
+}
+
+struct Batch<'c, 'b> {
+    core: &'c Core,
+    mapping: &'b Arc<Mapping>,
+    need: Need,
+    quiet: Option<PageIndex>,
+    pages: Peekable<&'b mut (dyn Iterator<Item = PageIndex> + 'b)>,
+    shown: &'b mut (dyn FnMut(&FolioRef<'c>, PageIndex) + 'b),
+    /// By the key of the read.
+    filling: Vec<Option<Filling<'c>>>,
+    vacant: Vec<usize>,
+    in_hand: usize,
+    /// Folios that may be in hand.
+    at_most: usize,
+    /// Reads that the store has taken since it was called.
+    taken: usize,
+    failed: Failed,
+}
+
+impl<'c> Batch<'c, '_> {
+    /// A new folio around `index`; None when there is none at once, and something is in hand.
+    fn alloc(&mut self, index: PageIndex) -> Option<Fresh<'c>> {
+        let order = fill::vacant_order(self.mapping, index);
+        if let Some(fresh) = reclaim::alloc_now(self.core, order) {
+            return Some(fresh);
+        }
+        if self.in_hand > 0 {
+            reached("no frame beside those in hand");
+            return None;
+        }
+        match self.need {
+            Need::Ahead => self.give_up(),
+            Need::Now => match reclaim::alloc(self.core, 0, &[]) {
+                Ok(fresh) => return Some(fresh),
+                Err(error) => {
+                    self.failed.push((index.0..index.0 + 1, error));
+                    self.give_up();
+                }
+            },
+        }
+        None
+    }
+
+    fn give_up(&mut self) {
+        while self.pages.next().is_some() {}
+    }
+
+    /// The next page that is not cached, in its slot.
+    fn next(&mut self) -> Option<Filling<'c>> {
+        loop {
+            let index = *self.pages.peek()?;
+            // The folio that was to have it failed.
+            if self.failed.iter().any(|(pages, _)| pages.contains(&index.0)) {
+                self.pages.next();
+                continue;
+            }
+            if let Some((frame, _)) = self.mapping.peek(index) {
+                if broken("batch-waits-while-it-fills") {
+                    let obstacle = self.core.obstacle(frame, crate::core::Why::Locked);
+                    let _ = self.core.wait(obstacle, None);
+                }
+                self.pages.next();
+                continue;
+            }
+            let fresh = self.alloc(index)?;
+            self.pages.next();
+            let base = index.align_down(fresh.folio.folio().order());
+            match fill::place(self.core, self.mapping, fresh, base, index) {
+                Ok(Some((fresh, base))) => {
+                    let len = folio_bytes(fresh.folio.folio().order());
+                    self.core.events.pgmajfault.add(fresh.folio.folio().pages());
+                    let progress = Progress::new(self.mapping, base, len);
+                    return Some(Filling { fresh, progress });
+                }
+                Ok(None) => reached("filled by another"),
+                // Cut off.
+                Err(_) => self.give_up(),
+            }
+        }
+    }
+
+    /// Its bytes are there, or will not come.
+    fn finish(&mut self, filling: Filling<'c>, result: Result<()>) {
+        let Filling { fresh, progress } = filling;
+        let base = progress.base;
+        let result =
+            result.and_then(|()| fill::complete(self.core, self.mapping, &fresh, &progress));
+        match result {
+            Ok(()) => {
+                let quiet = self.quiet == Some(base);
+                let folio = fill::show_with(self.core, fresh, !quiet);
+                (self.shown)(&folio, base);
+            }
+            Err(error) => {
+                let pages = base.0..base.0 + u64::from(fresh.folio.folio().pages());
+                fill::take_out(self.core, self.mapping, fresh, base);
+                // Cut off meanwhile: that is no failure of the batch.
+                if !matches!(error, Error::OutOfRange { .. }) {
+                    self.failed.push((pages, error));
+                }
+            }
+        }
+    }
+
+    /// Takes back what the store has in hand under this key.
+    fn remove(&mut self, key: usize) -> Option<Filling<'c>> {
+        let filling = self.filling.get_mut(key)?.take()?;
+        self.vacant.push(key);
+        self.in_hand -= 1;
+        Some(filling)
+    }
+
+    /// Reads what the store did not answer in full.
+    fn read_alone(&mut self) {
+        for key in 0..self.filling.len() {
+            let Some(mut filling) = self.remove(key) else { continue };
+            let Filling { fresh, progress } = &mut filling;
+            let read = fill::read(self.core, self.mapping, fresh, progress);
+            self.finish(filling, read);
+        }
+    }
+}
+
+impl<'c> ReadBatch<'c> for Batch<'c, '_> {
+    fn take(&mut self) -> Option<BatchRead<'c>> {
+        if self.in_hand >= self.at_most {
+            return None;
+        }
+        loop {
+            let filling = self.next()?;
+            let Progress { wanted, .. } = filling.progress;
+            // The store has nothing of it: it is zeros.
+            if wanted == 0 {
+                self.finish(filling, Ok(()));
+                continue;
+            }
+            let key = self.vacant.pop().unwrap_or_else(|| {
+                self.filling.push(None);
+                self.filling.len() - 1
+            });
+            let into = self.core.frames.fill_buf(filling.fresh.folio.frame, wanted);
+            let offset = filling.progress.offset();
+            self.filling[key] = Some(filling);
+            self.in_hand += 1;
+            self.taken += 1;
+            return Some(BatchRead::new(key, offset, into));
+        }
+    }
+
+    fn answer(&mut self, read: BatchRead<'c>, result: std::io::Result<usize>) {
+        let Some(filling) = self.filling.get_mut(read.key()).and_then(Option::as_mut) else {
+            return;
+        };
+        let heard = filling.progress.heard(self.mapping, result);
+        // The rest of a short read is asked for in `read_alone`.
+        if heard.is_ok() && filling.progress.done < filling.progress.wanted {
+            return;
+        }
+        if let Some(filling) = self.remove(read.key()) {
+            self.finish(filling, heard);
+        }
+    }
+}
+
+/// A store that panics leaves folios behind that would never get their bytes.
+impl Drop for Batch<'_, '_> {
+    fn drop(&mut self) {
+        for key in 0..self.filling.len() {
+            if let Some(Filling { fresh, progress }) = self.remove(key) {
+                fill::take_out(self.core, self.mapping, fresh, progress.base);
+            }
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Absent → present in a file's mapping: a page gets its bytes from the store.
+//!
+//! ```text
+//! alloc     a folio, locked, not up to date (reclaims when the nodes are full)
+//! insert    i_pages lock: slot still vacant, index still in the file? then store   undo: take out
+//! read      from the store; zeros beyond what it has
+//! show      up to date; on the LRU; unlock, which wakes whoever waited for the bytes
+//! ```
+//! Others find the folio from `insert` on and wait for its lock (without a reference).
+//! Many pages at once: see `batch.rs`.
+
+use std::io;
+
+use crate::core::{Core, FolioRef, Fresh};
+use crate::error::{Error, Result};
+use crate::folio::state::Flag;
+use crate::mapping::Mapping;
+use crate::reclaim;
+use crate::sync::{Arc, broken};
+use crate::units::{PageIndex, folio_bytes, pages};
+use refolio_xarray as xarray;
+
+/// Reads a page that is not cached in from the store; None when somebody else was first.
+pub(crate) fn fill<'c>(
+    core: &'c Core,
+    mapping: &Arc<Mapping>,
+    index: PageIndex,
+) -> Result<Option<(FolioRef<'c>, PageIndex)>> {
+    let Some((fresh, base)) = insert(core, mapping, index)? else { return Ok(None) };
+    core.events.pgmajfault.add(fresh.folio.folio().pages());
+    if broken("uptodate-before-bytes") {
+        fresh.folio.folio().state.mark_uptodate();
+    }
+    let len = folio_bytes(fresh.folio.folio().order());
+    let mut progress = Progress::new(mapping, base, len);
+    let read = read(core, mapping, &fresh, &mut progress);
+    match read.and_then(|()| complete(core, mapping, &fresh, &progress)) {
+        Ok(()) => Ok(Some((show(core, fresh), base))),
+        Err(error) => {
+            take_out(core, mapping, fresh, base);
+            Err(error)
+        }
+    }
+}
+
+/// A new folio in the slot of `index`, locked and without bytes yet; None when the slot is taken.
+/// Whoever gets it gives it its bytes and [`show`]s it, or [`take_out`]s it.
+#[doc(alias = "filemap_add_folio")]
+pub(crate) fn insert<'c>(
+    core: &'c Core,
+    mapping: &Arc<Mapping>,
+    index: PageIndex,
+) -> Result<Option<(Fresh<'c>, PageIndex)>> {
+    let order = vacant_order(mapping, index);
+    let (fresh, order) = match reclaim::alloc(core, order, &[]) {
+        Ok(fresh) => (fresh, order),
+        Err(_) if order > 0 => (reclaim::alloc(core, 0, &[])?, 0),
+        Err(error) => return Err(error),
+    };
+    place(core, mapping, fresh, index.align_down(order), index)
+}
+
+/// A new folio into the slots from `base` on, which are around `index`; None when they are taken.
+pub(crate) fn place<'c>(
+    core: &'c Core,
+    mapping: &Arc<Mapping>,
+    fresh: Fresh<'c>,
+    base: PageIndex,
+    index: PageIndex,
+) -> Result<Option<(Fresh<'c>, PageIndex)>> {
+    let frame = fresh.folio.frame;
+    let folio = fresh.folio.folio();
+    let order = folio.order();
+
+    let mut slots = mapping.pages.lock();
+    let pages = PageIndex::count(mapping.reach());
+    if index.0 >= pages && !broken("fill-beyond-the-end") {
+        return Err(Error::OutOfRange { index, pages });
+    }
+    if items_in(&slots, base, order) && !broken("insert-skips-look") {
+        return Ok(None);
+    }
+    let shadow = slots.load(index.0);
+    folio.set_identity(mapping.identity(base));
+    folio.state.get_more(folio.pages());
+    let item = xarray::Entry::item(u64::from(frame.0));
+    if slots.store(base.0, order, item).is_err() {
+        // A shadow of a larger folio lies over the slot: it has to go first.
+        slots.erase(base.0);
+        if slots.store(base.0, order, item).is_err() {
+            unreachable!("a vacant slot takes an entry");
+        }
+    }
+    mapping.nr_pages.add(folio.pages());
+    core.node_of(frame).counters.nr_file_pages.add(folio.pages());
+    drop(slots);
+    if shadow.is_some_and(|shadow| reclaim::is_refault(core, shadow)) {
+        core.events.workingset_refault.add(folio.pages());
+        folio.state.set(Flag::ACTIVE);
+    }
+    Ok(Some((fresh, base)))
+}
+
+/// The order of the largest folio, up to the file's, that fits around `index` beside what is
+/// cached.
+pub(crate) fn vacant_order(mapping: &Mapping, index: PageIndex) -> u32 {
+    if mapping.order == 0 {
+        return 0;
+    }
+    let slots = mapping.pages.lock();
+    let fits = |order: &u32| !items_in(&slots, index.align_down(*order), *order);
+    (0..=mapping.order).rev().find(fits).unwrap_or(0)
+}
+
+fn items_in(slots: &xarray::Locked<'_>, base: PageIndex, order: u32) -> bool {
+    let last = base.0 + u64::from(pages(order)) - 1;
+    let mut from = base.0;
+    while let Some((at, entry)) = slots.next(from) {
+        if at > last {
+            break;
+        }
+        if entry.is_item() {
+            return true;
+        }
+        match at.checked_add(1 << entry.order()) {
+            Some(next) => from = next,
+            None => break,
+        }
+    }
+    false
+}
+
+/// How far the bytes of a new folio are there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Progress {
+    pub base: PageIndex,
+    /// Bytes the store has been expected to have, when the read began.
+    stored: u64,
+    /// Bytes that the store has for the folio.
+    pub wanted: usize,
+    /// Bytes of them that are there.
+    pub done: usize,
+}
+
+impl Progress {
+    /// Nothing is there yet of a folio of `len` bytes.
+    pub fn new(mapping: &Mapping, base: PageIndex, len: usize) -> Self {
+        let stored = mapping.stored();
+        let wanted = stored.saturating_sub(base.offset()).min(len as u64) as usize;
+        Self { base, stored, wanted, done: 0 }
+    }
+
+    /// Where the store is to be read next.
+    pub fn offset(&self) -> u64 {
+        self.base.offset() + self.done as u64
+    }
+
+    /// What the store has answered to a read of everything that is missing.
+    pub fn heard(&mut self, mapping: &Mapping, answer: io::Result<usize>) -> Result<()> {
+        match answer {
+            // Being truncated through the cache: see `complete`.
+            Ok(0) if self.offset() >= mapping.reach() => self.wanted = self.done,
+            Ok(0) => {
+                let (name, offset) = (mapping.store().name(), self.offset());
+                return Err(Error::Shrunk { name, offset, len_bytes: self.stored });
+            }
+            Ok(n) => self.done = self.wanted.min(self.done + n),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(source) => {
+                return Err(Error::Io { doing: "reading", name: mapping.store().name(), source });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads what is missing of a new folio.
+pub(crate) fn read(
+    core: &Core,
+    mapping: &Mapping,
+    fresh: &Fresh<'_>,
+    progress: &mut Progress,
+) -> Result<()> {
+    let mut bytes = core.frames.fill_buf(fresh.folio.frame, progress.wanted);
+    while progress.done < progress.wanted {
+        let part = &mut bytes.part(progress.done..progress.wanted);
+        progress.heard(mapping, mapping.store().read(progress.offset(), part))?;
+    }
+    Ok(())
+}
+
+/// Everything that the store has of a new folio is there: the rest is zeros. Is it still wanted?
+pub(crate) fn complete(
+    core: &Core,
+    mapping: &Mapping,
+    fresh: &Fresh<'_>,
+    progress: &Progress,
+) -> Result<()> {
+    let len = folio_bytes(fresh.folio.folio().order());
+    if progress.done < len {
+        core.frames.fill_buf(fresh.folio.frame, len).zero(progress.done..len);
+    }
+    // Cut off meanwhile: nobody shall take these zeros for its bytes. (Where the file was cut
+    // within the folio, `read::from_file` stops at the new end.)
+    let base = progress.base;
+    if base.offset() >= mapping.reach() && !broken("fill-beyond-the-end") {
+        return Err(Error::OutOfRange { index: base, pages: PageIndex::count(mapping.reach()) });
+    }
+    Ok(())
+}
+
+/// Shows a new folio, whose bytes are there, to everybody.
+pub(crate) fn show<'c>(core: &'c Core, fresh: Fresh<'c>) -> FolioRef<'c> {
+    show_with(core, fresh, true)
+}
+
+/// The same, perhaps without a hint: then who reads it comes by the long way.
+pub(crate) fn show_with<'c>(core: &'c Core, fresh: Fresh<'c>, hint: bool) -> FolioRef<'c> {
+    let Fresh { lock, folio } = fresh;
+    folio.folio().state.mark_uptodate();
+    if let Some(identity) = folio.folio().identity().filter(|_| hint) {
+        core.hints.set(identity, folio.folio().pages(), folio.frame);
+    }
+    core.lru_of(folio.frame).add(&core.folios, folio.frame);
+    drop(lock);
+    folio
+}
+
+/// Takes a new folio, which got no bytes, out of its slot again.
+pub(crate) fn take_out(core: &Core, mapping: &Mapping, fresh: Fresh<'_>, base: PageIndex) {
+    let folio = fresh.folio.folio();
+    let mut slots = mapping.pages.lock();
+    folio.state.bump_version();
+    slots.erase(base.0);
+    folio.clear_identity();
+    drop(slots);
+    mapping.nr_pages.sub(folio.pages());
+    core.node_of(fresh.folio.frame).counters.nr_file_pages.sub(folio.pages());
+    core.put_many(fresh.folio.frame, folio.pages());
+}
