@@ -201,7 +201,9 @@ fn a_page_on_its_way_to_the_store_moves_when_it_is_there() {
         };
         assert_eq!(moved(Mode::Async), Outcome::Again(Why::Writeback));
         assert_eq!(file.node_of(PageIndex(0)), Some(NodeId(0)));
-        let patient = threads.spawn(move || moved(Mode::Sync));
+        // (The thread that wrote it back holds it for a moment longer.)
+        let until = Mode::Until(Instant::now() + Duration::from_secs(60));
+        let patient = threads.spawn(move || moved(until));
         std::thread::sleep(Duration::from_millis(5));
         assert!(!patient.is_finished(), "it did not wait for the writeback");
         store.release_all();
