@@ -126,7 +126,7 @@ pub enum Verb {
 
     /// Search the interleavings of the protocol: the four forms, and what breaks them.
     ///
-    /// The code that ships runs under a model checker: two or three threads at a time meet in a tiny
+    /// The code that ships runs under a model checker: two to four threads at a time meet in a tiny
     /// cache, in every order that makes a difference, in each of the four forms of the check before
     /// the freeze. Then each form runs without one of the things it relies on.
     ///

@@ -90,7 +90,7 @@ mod scene_waiters;
 pub use explore::Scene;
 pub use search::Model;
 
-/// All meetings of the matrix, and the scenes of three.
+/// All meetings of the matrix, and the scenes of three and more.
 pub const ALL: &[&Model] = &[
     &migrate_evict::MODEL,
     &migrate_fault::MODEL,
