@@ -94,3 +94,30 @@ impl Rmap {
         self.shard(folio).lock().get(&folio)?.first().cloned()
     }
 }
+
+#[cfg(all(test, not(refolio_model)))]
+mod tests {
+    use super::*;
+    use crate::table::Backing;
+
+    #[test]
+    fn each_site_of_a_folio_is_counted_by_itself() {
+        let rmap = Rmap::new();
+        let table = || Arc::new(Table::new(16, Backing::Anonymous { order: 0 }).unwrap());
+        let (folio, one, other) = (FrameNo(7), table(), table());
+        rmap.add(folio, &one, Vpn(0), 2);
+        rmap.add(folio, &one, Vpn(8), 1);
+        rmap.add(folio, &other, Vpn(0), 1);
+        rmap.add(folio, &other, Vpn(0), 1);
+        rmap.remove(folio, &one, Vpn(0));
+        rmap.remove(folio, &other, Vpn(0));
+        let sites = rmap.take(folio);
+        let of = |table: &Arc<Table>| -> Vec<_> {
+            let mine = sites.iter().filter(|site| Arc::ptr_eq(&site.table, table));
+            mine.map(|site| (site.base.0, site.entries)).collect()
+        };
+        assert_eq!(of(&one), [(0, 1), (8, 1)]);
+        assert_eq!(of(&other), [(0, 1)]);
+        assert!(rmap.first(folio).is_none());
+    }
+}
