@@ -111,6 +111,7 @@ fn measurements_that_make_no_sense() {
     refused(&["bench", "none"], &["none"]);
     refused(&["bench", "hit", "--dir", "/no/such/folder"], &["/no/such/folder"]);
     refused(&["bench", "memory", "--json", "/no/such/file"], &["/no/such/file"]);
+    refused(&["bench", "miss", "--dir", "/dev/null"], &["/dev/null", "no such folder", "--dir"]);
     if std::path::Path::new("/dev/shm").is_dir() {
         refused(&["bench", "miss", "--dir", "/dev/shm"], &["/dev/shm", "memory", "--dir"]);
     }

@@ -1,6 +1,6 @@
 //! The matrix of `protocol.md`, cell by cell, under the checker: `cargo model -p refolio`.
 //!
-//! Each file is a meeting. It builds a tiny cache ([`world`]), lets two threads, or three, do what
+//! Each file is a meeting. It builds a tiny cache ([`world`]), lets two threads, or up to four, do what
 //! its name says, by the code that ships, and checks all that must be true in each interleaving
 //! ([`search`]): no byte of another page, none torn, none lost; what is pinned stays; and at rest
 //! everything adds up. A deadlock is found by the checker.

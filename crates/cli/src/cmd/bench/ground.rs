@@ -29,6 +29,12 @@ impl Ground {
         let suites = args.suite.map_or(Suite::ALL.to_vec(), |suite| vec![suite.0]);
         check_size(args, &suites, memory)?;
         let place = place(args.dir.as_deref());
+        if !place.is_dir() {
+            let place = place.display();
+            return Err(Failure::unusable(format!(
+                "{place}: there is no such folder; make it, or name one with --dir"
+            )));
+        }
         if suites.iter().any(|suite| suite.has_device()) && is_in_memory(&place) {
             return Err(Failure::unusable(format!(
                 "{}: it is in memory, and suites miss and write are about a device; name a folder \
