@@ -9,7 +9,7 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::object::{Clock, Id, MAX_THREADS, Named, Objects, mix};
+use crate::object::{Clock, Id, MAX_THREADS, Objects, mix};
 use crate::search::Contended;
 use crate::thread::Job;
 use crate::trace::{Op, Recorder};
@@ -314,12 +314,6 @@ impl Exec {
     pub fn key(&mut self, id: &Id) -> u64 {
         let place = self.place(id);
         self.objects.all[place].key
-    }
-
-    /// Gives an object its name.
-    pub fn christen(&mut self, id: &Id, named: Named) {
-        let place = self.place(id);
-        self.objects.all[place].named = Some(named);
     }
 
     /// What the lock protects is seen.

@@ -278,7 +278,9 @@ impl Core {
                         retry.again();
                         continue;
                     }
-                    Lookup::Frozen(frame) => Found::Blocked(self.obstacle(frame, Why::Frozen)),
+                    Lookup::Frozen(frame, seen) => {
+                        Found::Blocked(Obstacle { frame, why: Why::Frozen, seen })
+                    }
                     Lookup::Saturated => Found::Saturated,
                     Lookup::Miss => Found::Miss,
                 };

@@ -72,8 +72,8 @@ pub(crate) enum Lookup {
     Folio(FrameNo, PageIndex),
     /// A folio that is not this page's any more: give the reference back, and look again.
     Stale(FrameNo),
-    /// Somebody owns the folio at this moment.
-    Frozen(FrameNo),
+    /// Somebody owns the folio, which had this version.
+    Frozen(FrameNo, u32),
     /// The folio's references are used up.
     Saturated,
     /// Not cached.
@@ -214,8 +214,15 @@ impl Mapping {
             let Some((frame, base)) = self.peek(index) else { return Lookup::Miss };
             let folio = folios.get(frame);
             match folio.state.try_get() {
-                Get::Frozen if self.still_has(frame, index) => return Lookup::Frozen(frame),
-                Get::Frozen => retry.again(),
+                Get::Frozen => {
+                    // The version before the look: what is waited for is the page that the slot
+                    // names, never the next one in its frame, whose owner may wait for us.
+                    let seen = folio.state.version();
+                    if self.still_has(frame, index) || broken("frozen-skips-look") {
+                        return Lookup::Frozen(frame, seen);
+                    }
+                    retry.again();
+                }
                 Get::Saturated => return Lookup::Saturated,
                 Get::Got if folio.is(self.id, base) || broken("lookup-skips-recheck") => {
                     return Lookup::Folio(frame, base);

@@ -24,26 +24,26 @@ pub(crate) fn zap(core: &Core, table: &Arc<Table>, range: Range<u64>) -> Result<
         let at = Vpn(at);
         loop {
             let retry = Retry::new();
-            let (mapped, migrating) = match table.load(at) {
-                Entry::Empty => break,
-                Entry::Migration(_) if broken("zap-passes-migration") => break,
-                Entry::Migration(mapped) => (mapped, true),
-                Entry::Present(mapped) => (mapped, false),
-            };
+            let entry = table.load(at);
+            let Some(mapped) = entry.mapped() else { break };
             let obstacle = core.obstacle(mapped.folio, Why::Locked);
-            if migrating {
-                if table.load(at) == Entry::Migration(mapped) {
-                    core.wait_anew(obstacle, &retry)?;
-                }
-            } else if !try_zap(core, table, at, mapped)? {
-                core.wait_anew(core.obstacle(mapped.folio, Why::Locked), &retry)?;
+            match entry {
+                Entry::Migration(_) if broken("zap-passes-migration") => break,
+                // Whoever fills it again comes after us.
+                Entry::Present(_) if try_zap(core, table, at, mapped)? => break,
+                _ => {}
             }
+            // The folio may be another page's by now, whose owner may wait for us.
+            if table.load(at) == entry || broken("zap-skips-look") {
+                core.wait(obstacle, None)?;
+            }
+            retry.anew();
         }
     }
     Ok(())
 }
 
-/// Empties one present entry; false when its folio is locked or frozen.
+/// Empties one present entry; false when its folio is locked or frozen, or it has changed.
 fn try_zap(core: &Core, table: &Arc<Table>, at: Vpn, mapped: Mapped) -> Result<bool> {
     let folio = core.folio(mapped.folio);
     match folio.state.try_get() {
@@ -57,11 +57,12 @@ fn try_zap(core: &Core, table: &Arc<Table>, at: Vpn, mapped: Mapped) -> Result<b
         Err(_) if broken("zap-skips-lock") => None,
         Err(_) => return Ok(false),
     };
-    if core.tables.zap(&core.folios, table, at, mapped) {
+    let emptied = core.tables.zap(&core.folios, table, at, mapped);
+    if emptied {
         core.put(mapped.folio);
     }
     drop(lock);
-    Ok(true)
+    Ok(emptied)
 }
 
 impl Core {

@@ -67,6 +67,7 @@ mod scene_copy_on_write;
 #[cfg(refolio_explore)]
 mod scene_crowd;
 mod scene_forms;
+mod scene_guarded_frame;
 mod scene_hint_ahead;
 mod scene_large_folio;
 mod scene_large_truncate;
@@ -139,6 +140,7 @@ pub const ALL: &[&Model] = &[
     #[cfg(refolio_explore)]
     &scene_crowd::MODEL,
     &scene_forms::MODEL,
+    &scene_guarded_frame::MODEL,
     &scene_hint_ahead::MODEL,
     &scene_large_folio::MODEL,
     &scene_large_truncate::MODEL,

@@ -147,7 +147,7 @@ impl World {
                     core.put(frame);
                     reached("stale");
                 }
-                Lookup::Frozen(_) => reached("frozen"),
+                Lookup::Frozen(..) => reached("frozen"),
                 Lookup::Miss => reached("nothing"),
                 Lookup::Saturated => reached("saturated"),
             }
