@@ -21,7 +21,7 @@ use crate::folio::state::{Flag, Freeze};
 use crate::folio::{Folio, Identity};
 use crate::mapping::Mapping;
 use crate::node::Node;
-use crate::sync::{Arc, broken, narrate};
+use crate::sync::{Arc, broken, call, narrate};
 use crate::table::{MigrationEntries, Table};
 use crate::trace::Step;
 use crate::units::{FrameNo, PageIndex, Vpn, folio_bytes};
@@ -69,7 +69,7 @@ impl Place {
 }
 
 /// Why a folio did not move this time.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub(crate) enum Stop {
     Again(Obstacle),
     NoMemory,
@@ -268,7 +268,7 @@ impl<'c> Move<'c> {
         if place.folio() != Some(frame) && !broken("migrate-skips-recheck") {
             return Err(Stop::Gone);
         }
-        let state = folio.state.load();
+        let state = folio.state.flags();
         if state.has(Flag::POISONED) {
             return Err(Stop::Poisoned);
         }
@@ -303,7 +303,8 @@ impl<'c> Move<'c> {
         let locked = &unmapped.locked;
         let (folio, source) = (locked.source.folio(), locked.source.frame);
         let expected = unmapped.expected();
-        if folio.state.load().references() != expected && !broken("copy-skips-count") {
+        let matches = call(|| folio.state.load().references() == expected);
+        if !matches && !broken("copy-skips-count") {
             Self::give_up(unmapped);
             return Err(Stop::Again(self.core.obstacle(source, Why::References)));
         }
@@ -343,7 +344,7 @@ impl<'c> Move<'c> {
         let dirty = source.state.has(Flag::DIRTY);
         match &unmapped.locked.mapping {
             Some(mapping) => {
-                self.switch_in_file(&unmapped, mapping)?;
+                call(|| self.switch_in_file(&unmapped, mapping))?;
                 self.count(&unmapped, dirty);
             }
             None => {
