@@ -181,9 +181,7 @@ impl Exec {
         threads.fold(self.objects.memory, |state, (number, thread)| {
             // (That it is woken is not of its own doing: its history does not say.)
             let is_asleep = matches!(thread.need, Some(Need::Notice(..)));
-            let of = number as u64
-                | u64::from(thread.is_finished) << 8
-                | u64::from(is_asleep) << 9;
+            let of = number as u64 | u64::from(thread.is_finished) << 8 | u64::from(is_asleep) << 9;
             state ^ mix(thread.history, of)
         })
     }

@@ -260,10 +260,10 @@ impl<'c> Move<'c> {
         let mapping = match (folio.identity(), place) {
             (None, _) if !folio.state.has(Flag::ANON) => return Err(Stop::Gone),
             (None, _) => None,
-            (Some(id), Place::File(mapping, _)) if id.mapping == mapping.id => {
+            (Some(id), Place::File(mapping, _)) if id.mapping() == mapping.id => {
                 Some(mapping.clone())
             }
-            (Some(id), _) => Some(core.mappings.get(id.mapping).ok_or(Stop::Gone)?),
+            (Some(id), _) => Some(core.mappings.get(id.mapping()).ok_or(Stop::Gone)?),
         };
         if place.folio() != Some(frame) && !broken("migrate-skips-recheck") {
             return Err(Stop::Gone);
@@ -379,7 +379,7 @@ impl<'c> Move<'c> {
         if self.form == Form::CheckThenFreeze {
             self.check_references(unmapped)?;
         }
-        let slot = slots.load(identity.index.0).map(|entry| entry.payload());
+        let slot = slots.load(identity.index().0).map(|entry| entry.payload());
         if self.form != Form::FreezeOnly && slot != Some(u64::from(frame.0)) {
             return Err(Stop::Again(self.core.obstacle(frame, Why::SlotChanged)));
         }
@@ -412,10 +412,10 @@ impl<'c> Move<'c> {
         let Locked { source, destination, .. } = &unmapped.locked;
         let (folio, to) = (source.folio(), destination.folio.frame);
         if broken("mark-left-behind") {
-            slots.erase(identity.index.0);
+            slots.erase(identity.index().0);
         }
         let item = Entry::item(u64::from(to.0));
-        if slots.store(identity.index.0, folio.order(), item).is_err() {
+        if slots.store(identity.index().0, folio.order(), item).is_err() {
             unreachable!("an entry is exchanged for one of its own order");
         }
         self.core.hints.set(identity, folio.pages(), to);

@@ -111,7 +111,7 @@ fn try_zero(
     };
     // Nobody takes folios out of their slots but under the resize lock, and evict, after which
     // the store's zeros come in.
-    if !folio.folio().is(mapping.id, base) {
+    if !folio.folio().is(mapping.identity(base)) {
         return Ok(Ok(()));
     }
     match Exclusive::freeze(lock, folio) {
@@ -202,7 +202,7 @@ fn try_take_out(
         Err(obstacle) => return Err(obstacle),
     };
     // Whoever got the lock looks first whether the folio still is the page (rule 4).
-    if !folio.folio().is(mapping.id, base) && !broken("truncate-skips-recheck") {
+    if !folio.folio().is(mapping.identity(base)) && !broken("truncate-skips-recheck") {
         return Ok(());
     }
     if folio.folio().state.has(Flag::WRITEBACK) && !broken("truncate-ignores-writeback") {

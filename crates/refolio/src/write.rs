@@ -152,7 +152,7 @@ pub(crate) fn file_page<'c>(
 }
 
 fn is_page(folio: &FolioRef<'_>, mapping: &Mapping, base: PageIndex) -> bool {
-    folio.folio().is(mapping.id, base) || broken("write-skips-recheck")
+    folio.folio().is(mapping.identity(base)) || broken("write-skips-recheck")
 }
 
 fn is_entry(table: &Table, at: Vpn, mapped: Mapped) -> bool {

@@ -48,7 +48,7 @@ pub(crate) fn mark_dirty(core: &Core, mapping: &Mapping, frame: FrameNo) {
     }
     core.node_of(frame).counters.nr_dirty.add(folio.pages());
     if let Some(identity) = folio.identity().filter(|_| !broken("dirty-without-mark")) {
-        call(|| _ = mapping.pages.lock().set_mark(identity.index.0, Mark::Dirty));
+        call(|| _ = mapping.pages.lock().set_mark(identity.index().0, Mark::Dirty));
     }
 }
 
@@ -185,7 +185,7 @@ fn begin<'c>(core: &'c Core, mapping: &Mapping, index: PageIndex, patience: Pati
     let descriptor = folio.folio();
     let state = descriptor.state.flags();
     let is_dirty = state.has(Flag::DIRTY) || broken("writeback-skips-look");
-    if !descriptor.is(mapping.id, base) || !is_dirty {
+    if !descriptor.is(mapping.identity(base)) || !is_dirty {
         return Begun::Clean;
     }
     if state.has(Flag::POISONED) {

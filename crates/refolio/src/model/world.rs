@@ -343,7 +343,7 @@ impl World {
     fn check_folio(&self, frame: FrameNo, base: PageIndex) {
         let folio = self.core.folio(frame);
         let (state, slots) = (folio.state.load(), self.mapping.pages.lock());
-        assert!(folio.is(self.mapping.id, base), "page {} is another one", base.0);
+        assert!(folio.is(self.mapping.identity(base)), "page {} is another one", base.0);
         assert_eq!(
             state.references(),
             folio.expected_references(),
