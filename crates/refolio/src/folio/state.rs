@@ -34,6 +34,8 @@
 //! | `POISONED` | the write guard, under the folio lock | the bytes are not to be trusted, moved or written back |
 //! | `GUARDED` | the write guard, under the folio lock | the lock is in the embedder's hands, for as long as it likes |
 
+#[cfg(all(test, not(refolio_model)))]
+mod tests;
 #[cfg(refolio_explore)]
 mod told;
 use std::hint::cold_path;
