@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use crate::object::{Clock, Id, MAX_THREADS, Named, Objects, mix};
 use crate::search::Contended;
+use crate::thread::Job;
 use crate::trace::{Op, Recorder};
 
 /// What a thread needs to go on.
@@ -89,7 +90,7 @@ pub(crate) struct Exec {
     pub operations: u64,
     pub recorder: Recorder,
     ready: Vec<usize>,
-    pub spawned: Vec<Box<dyn FnOnce()>>,
+    pub spawned: Vec<Job>,
     /// Variables of threads that have ended, until they are dropped.
     pub ended: Vec<Vec<(usize, Rc<dyn Any>)>>,
 }
@@ -178,7 +179,10 @@ impl Exec {
     fn state(&self) -> u64 {
         let threads = self.threads.iter().enumerate();
         threads.fold(self.objects.memory, |state, (number, thread)| {
-            state ^ mix(thread.history, number as u64 | u64::from(thread.is_finished) << 8)
+            // (That it is woken is not of its own doing: its history does not say.)
+            let is_asleep = matches!(thread.need, Some(Need::Notice(..)));
+            let of = number as u64 | u64::from(thread.is_finished) << 8 | u64::from(is_asleep) << 9;
+            state ^ mix(thread.history, of)
         })
     }
 
@@ -353,8 +357,10 @@ impl Exec {
     }
 
     /// Ends the current thread.
-    pub fn finish(&mut self) {
+    pub fn finish(&mut self, result: u64) {
         let end = self.objects.all[self.threads[self.current].end].key;
+        // What it returned is all that matters of it now.
+        self.thread().history = result;
         self.uses(end, true);
         self.threads.iter_mut().for_each(|thread| thread.looks = 0);
         self.thread().is_finished = true;

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
+use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use generator::{Generator, Gn};
 
 use crate::exec::{EXEC, Exec};
+use crate::object::hash;
 use crate::turns::{join, with};
 
 /// A thread that was spawned.
@@ -38,14 +40,16 @@ impl<T> JoinHandle<T> {
 ///
 /// # Panics
 /// Outside of a scene, and in a scene of more than 16 threads.
-pub fn spawn<T: 'static>(act: impl FnOnce() -> T + 'static) -> JoinHandle<T> {
+pub fn spawn<T: Hash + 'static>(act: impl FnOnce() -> T + 'static) -> JoinHandle<T> {
     let result = Arc::new(std::sync::Mutex::new(None));
     let theirs = result.clone();
     let job = move || {
         let done = act();
+        let hash = hash(&done);
         if let Ok(mut result) = theirs.lock() {
             *result = Some(done);
         }
+        hash
     };
     let thread = with(|exec| {
         exec.spawned.push(Box::new(job));
@@ -131,9 +135,12 @@ const STACK_WORDS: usize = 1 << 16;
 
 type Coroutine = Generator<'static, (), ()>;
 
+/// What a thread does; the hash of what it returns.
+pub(crate) type Job = Box<dyn FnOnce() -> u64>;
+
 std::thread_local! {
     /// What the coroutine that is resumed next runs.
-    static JOB: Cell<Option<Box<dyn FnOnce()>>> = const { Cell::new(None) };
+    static JOB: Cell<Option<Job>> = const { Cell::new(None) };
     /// Coroutines that wait for a job.
     static IDLE: RefCell<Vec<Coroutine>> = const { RefCell::new(Vec::new()) };
     /// What the newest panic said, and where.
@@ -162,7 +169,7 @@ fn worker() -> Coroutine {
             });
             // Dropped outside of the borrow: they may use the execution.
             drop(EXEC.with_borrow_mut(|exec| exec.as_mut().map(|exec| exec.ended.pop())));
-            with(Exec::finish);
+            with(|exec| exec.finish(done.unwrap_or_default()));
             pause();
         }
         generator::done!()
@@ -174,7 +181,10 @@ pub(crate) fn run(scene: &Rc<dyn Fn()>, mut exec: Exec) -> Exec {
     exec.add_thread();
     EXEC.set(Some(exec));
     let scene = scene.clone();
-    let mut coroutines = vec![start(Box::new(move || scene()))];
+    let mut coroutines = vec![start(Box::new(move || {
+        scene();
+        0
+    }))];
     loop {
         let next = EXEC.with_borrow_mut(|exec| {
             let exec = exec.as_mut()?;
@@ -205,10 +215,10 @@ pub(crate) fn run(scene: &Rc<dyn Fn()>, mut exec: Exec) -> Exec {
 /// A thread's coroutine, and its job until it is resumed first.
 struct Started {
     coroutine: Coroutine,
-    job: Option<Box<dyn FnOnce()>>,
+    job: Option<Job>,
 }
 
-fn start(job: Box<dyn FnOnce()>) -> Started {
+fn start(job: Job) -> Started {
     let coroutine = IDLE.with_borrow_mut(Vec::pop).unwrap_or_else(worker);
     Started { coroutine, job: Some(job) }
 }

@@ -8,6 +8,7 @@ use crate::core::Core;
 use crate::drain;
 use crate::error::{Error, Result};
 use crate::file::File;
+use crate::folio::Identity;
 use crate::mapping::Mapping;
 use crate::migrate::Place;
 use crate::passes::{self, Migrate};
@@ -17,7 +18,7 @@ use crate::store::{FileStoreOptions, Store};
 use crate::sync::{Arc, Relaxed, plain};
 use crate::table::{self, Table};
 use crate::truncate;
-use crate::units::{MAX_ORDER, NodeId};
+use crate::units::{MAX_FILE_BYTES, MAX_ORDER, NodeId};
 use crate::view::View;
 use crate::writeback::{self, Patience};
 
@@ -149,7 +150,7 @@ impl Cache {
     ///
     /// # Errors
     /// [`Error::Open`] names what is wrong with the path; [`Error::Invalid`] for an order above
-    /// [`MAX_ORDER`].
+    /// [`MAX_ORDER`], a file of more than [`MAX_FILE_BYTES`], or more than 16 million files.
     pub fn open_with(&self, path: impl AsRef<Path>, options: &OpenOptions) -> Result<File> {
         let mut open = FileStoreOptions::new();
         open.read_only(options.read_only).create(options.create).direct(options.direct);
@@ -184,6 +185,15 @@ impl Cache {
         let writable = !options.read_only;
         let mapping = self.core().mappings.open(file, |id| {
             let len = store.len().map_err(failed)?;
+            if len > MAX_FILE_BYTES {
+                let name = store.name();
+                return Err(Error::Invalid(format!(
+                    "{name} has {len} bytes: a cached file has at most 4 PiB"
+                )));
+            }
+            if id > Identity::MAX_FILES {
+                return Err(Error::Invalid("more than 16 million files: close some".into()));
+            }
             Ok::<_, Error>(Mapping::new(id, store.clone(), len, options.order, file))
         })?;
         if writable {

@@ -119,7 +119,7 @@ impl fmt::Debug for Core {
 }
 
 /// Why an attempt could not go on, as of one moment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(crate) struct Obstacle {
     pub frame: FrameNo,
     pub why: Why,
@@ -128,7 +128,7 @@ pub(crate) struct Obstacle {
 }
 
 /// What stands in the way of a change to a folio.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Why {
     /// Somebody holds the folio lock: a fill, a write, a move.
@@ -209,7 +209,7 @@ impl Core {
         match put {
             Put::Others { wake } if !wake || broken("put-forgets-to-wake") => {}
             Put::Others { .. } => self.wake(folio),
-            Put::Last => self.free(self.folios.frame_of(folio)),
+            Put::Last => call(|| self.free(self.folios.frame_of(folio))),
         }
     }
 
@@ -266,22 +266,24 @@ impl Core {
 
     /// Page `index` of a file, with a reference; None when it is not cached.
     pub fn lookup(&self, mapping: &Mapping, index: PageIndex) -> Found<'_> {
-        let retry = Retry::new();
-        loop {
-            return match mapping.lookup(&self.folios, index) {
-                Lookup::Folio(frame, base) => {
-                    Found::Folio(FolioRef { core: self, frame, folio: self.folio(frame) }, base)
-                }
-                Lookup::Stale(frame) => {
-                    self.put(frame);
-                    retry.again();
-                    continue;
-                }
-                Lookup::Frozen(frame) => Found::Blocked(self.obstacle(frame, Why::Frozen)),
-                Lookup::Saturated => Found::Saturated,
-                Lookup::Miss => Found::Miss,
-            };
-        }
+        call(|| {
+            let retry = Retry::new();
+            loop {
+                return match mapping.lookup(&self.folios, index) {
+                    Lookup::Folio(frame, base) => {
+                        Found::Folio(FolioRef { core: self, frame, folio: self.folio(frame) }, base)
+                    }
+                    Lookup::Stale(frame) => {
+                        self.put(frame);
+                        retry.again();
+                        continue;
+                    }
+                    Lookup::Frozen(frame) => Found::Blocked(self.obstacle(frame, Why::Frozen)),
+                    Lookup::Saturated => Found::Saturated,
+                    Lookup::Miss => Found::Miss,
+                };
+            }
+        })
     }
 
     /// Sleeps until the obstacle is gone; false when the deadline came first.
@@ -391,6 +393,7 @@ const YIELDS: u32 = if cfg!(refolio_model) { 0 } else { 200 };
 /// What a lookup found.
 #[must_use]
 #[derive(Debug)]
+#[cfg_attr(refolio_explore, derive(Hash))]
 pub(crate) enum Found<'c> {
     /// The folio, and the index of its first page.
     Folio(FolioRef<'c>, PageIndex),
@@ -407,6 +410,14 @@ pub(crate) struct FolioRef<'c> {
     pub frame: FrameNo,
     /// The descriptor of `frame`.
     pub folio: &'c Folio,
+}
+
+/// Which folio it is, to the checker of states.
+#[cfg(refolio_explore)]
+impl std::hash::Hash for FolioRef<'_> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.frame.hash(state);
+    }
 }
 
 impl<'c> FolioRef<'c> {

@@ -10,6 +10,7 @@
 use crate::core::{Core, FolioLock, FolioRef, Found, Fresh, Why};
 use crate::error::{Error, Result};
 use crate::fill;
+use crate::folio::Identity;
 use crate::folio::state::{Flag, Get};
 use crate::mapping::Mapping;
 use crate::reclaim;
@@ -41,7 +42,8 @@ pub(crate) fn cached<'c>(
     mapping: &Mapping,
     index: PageIndex,
 ) -> Option<FolioRef<'c>> {
-    cached_in(core, core.hints.get(mapping.id, index)?, mapping, index)
+    let identity = mapping.identity(index);
+    cached_in(core, core.hints.get(identity)?, identity)
 }
 
 /// The same, if that is in `frame`.
@@ -49,11 +51,10 @@ pub(crate) fn cached<'c>(
 pub(crate) fn cached_in<'c>(
     core: &'c Core,
     frame: FrameNo,
-    mapping: &Mapping,
-    index: PageIndex,
+    identity: Identity,
 ) -> Option<FolioRef<'c>> {
     let folio = core.folios.find(frame)?;
-    let is_it = || folio.is(mapping.id, index) || broken("hint-believed");
+    let is_it = || folio.is(identity) || broken("hint-believed");
     if !folio.state.try_get_readable(is_it) {
         return None;
     }
@@ -267,7 +268,7 @@ fn map_file(
         if index.0 >= len_pages && !broken("fault-skips-length") {
             return Err(Error::OutOfRange { index, pages: len_pages });
         }
-        if !folio.folio().is(mapping.id, base) && !broken("fault-skips-recheck") {
+        if !folio.folio().is(mapping.identity(base)) && !broken("fault-skips-recheck") {
             continue;
         }
         let filling = table.lock();

@@ -20,7 +20,7 @@ use crate::still::{Address, StillPage};
 use crate::sync::Arc;
 use crate::table::{Backing, Sharing, Table};
 use crate::truncate;
-use crate::units::{NodeId, PAGE_SIZE, PageIndex, pieces};
+use crate::units::{MAX_FILE_BYTES, NodeId, PAGE_SIZE, PageIndex, pieces};
 use crate::view::View;
 use crate::writeback::{self, Patience};
 use crate::{fault, read, reclaim, write};
@@ -146,9 +146,9 @@ impl File {
     ///
     /// # Errors
     /// [`Error::Held`] when this thread holds pins and somebody holds the page (perhaps this thread
-    /// itself); [`Error::GuardHeld`] when it holds a write guard; [`Error::ReadOnly`]; and those of
-    /// [`read_at`](Self::read_at), for pages that are not overwritten whole. Pages before the one
-    /// that failed are written.
+    /// itself); [`Error::GuardHeld`] when it holds a write guard; [`Error::ReadOnly`];
+    /// [`Error::Invalid`] beyond [`MAX_FILE_BYTES`]; and those of [`read_at`](Self::read_at), for
+    /// pages that are not overwritten whole. Pages before the one that failed are written.
     #[doc(alias = "pwrite")]
     pub fn write_at(&self, from: &[u8], offset: u64) -> Result<()> {
         self.check_change(offset.checked_add(from.len() as u64))?;
@@ -165,8 +165,8 @@ impl File {
         if !self.writable {
             return Err(Error::ReadOnly { name: self.mapping.store().name() });
         }
-        if end.is_none_or(|end| end > i64::MAX as u64) {
-            return Err(Error::Invalid("a file has at most 2^63 - 1 bytes".into()));
+        if end.is_none_or(|end| end > MAX_FILE_BYTES) {
+            return Err(Error::Invalid("a cached file has at most 4 PiB".into()));
         }
         self.core().no_guard_held()
     }
@@ -203,7 +203,7 @@ impl File {
     ///
     /// # Errors
     /// [`Error::Io`] when the store refuses: the file is as it was. [`Error::ReadOnly`],
-    /// [`Error::Invalid`] beyond 2^63 - 1, [`Error::GuardHeld`], [`Error::Held`] (when it gets
+    /// [`Error::Invalid`] beyond [`MAX_FILE_BYTES`], [`Error::GuardHeld`], [`Error::Held`] (when it gets
     /// longer, and its last page is pinned by a thread that holds pins).
     #[doc(alias = "ftruncate")]
     pub fn set_len(&self, len_bytes: u64) -> Result<()> {
@@ -280,11 +280,11 @@ impl File {
         let (core, mapping, location) = (self.core(), &*self.mapping, Location::caller());
         let intent = core.intent(location);
         // Most pins are of a page that is cached, and all of which is in the file.
-        let hint = if mapping.has_whole(index) { core.hints.get(mapping.id, index) } else { None };
+        let identity = mapping.identity(index);
+        let hint = if mapping.has_whole(index) { core.hints.get(identity) } else { None };
         let (page, intent) = match hint.and_then(|frame| {
             let address = Address::of(core, frame);
-            fault::cached_in(core, frame, mapping, index)
-                .map(|folio| StillPage::whole(folio, address))
+            fault::cached_in(core, frame, identity).map(|folio| StillPage::whole(folio, address))
         }) {
             Some(page) => (page, intent),
             None => {

@@ -11,7 +11,7 @@ use crate::folio::Identity;
 use crate::frame::vec_with_room;
 use crate::sync::Relaxed;
 use crate::sync::plain::AtomicU32;
-use crate::units::{FrameNo, PageIndex};
+use crate::units::FrameNo;
 
 /// First frames of folios, by file and page.
 #[derive(Debug)]
@@ -31,22 +31,21 @@ impl Hints {
 
     /// Pages that follow each other have places that do; files begin anywhere.
     #[inline]
-    fn place(&self, mapping: u32, index: PageIndex) -> Option<&AtomicU32> {
-        let key = index.0.wrapping_add(u64::from(mapping.wrapping_mul(0x9e37_79b1)));
-        self.places.get(key as usize & self.places.len().wrapping_sub(1))
+    fn place(&self, of: Identity) -> Option<&AtomicU32> {
+        self.places.get(of.number() as usize & self.places.len().wrapping_sub(1))
     }
 
     /// The first frame of the folio that may have the page.
     #[inline]
-    pub fn get(&self, mapping: u32, index: PageIndex) -> Option<FrameNo> {
+    pub fn get(&self, of: Identity) -> Option<FrameNo> {
         // Relaxed: see the head of this file.
-        self.place(mapping, index).map(|place| FrameNo(place.load(Relaxed)))
+        self.place(of).map(|place| FrameNo(place.load(Relaxed)))
     }
 
     /// The pages of a folio are in the frames from `frame` on.
     pub fn set(&self, of: Identity, pages: u32, frame: FrameNo) {
         for page in 0..u64::from(pages) {
-            if let Some(place) = self.place(of.mapping, PageIndex(of.index.0 + page)) {
+            if let Some(place) = self.place(of.add(page)) {
                 // Relaxed: as `get`.
                 place.store(frame.0, Relaxed);
             }

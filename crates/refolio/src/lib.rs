@@ -83,5 +83,5 @@ pub use stats::{NodeStats, Stats};
 pub use store::{BatchRead, FileStore, FileStoreOptions, MemStore, OpenError, ReadBatch, Store};
 pub use table::Sharing;
 pub use trace::{Event, FolioState, Look, Step, Watcher};
-pub use units::{FrameNo, MAX_ORDER, NodeId, PAGE_SIZE, PageIndex, Vpn};
+pub use units::{FrameNo, MAX_FILE_BYTES, MAX_ORDER, NodeId, PAGE_SIZE, PageIndex, Vpn};
 pub use view::{EntryState, View};

@@ -12,7 +12,7 @@
 use crate::folio::state::Flag;
 use crate::folio::{Folio, Folios};
 use crate::frame::vec_with_room;
-use crate::sync::{Mutex, rule};
+use crate::sync::{Mutex, call, rule};
 use crate::units::{FrameNo, pages};
 
 /// End of a list.
@@ -73,12 +73,14 @@ impl Lru {
     #[doc(alias = "folio_add_lru")]
     pub fn add(&self, folios: &Folios, frame: FrameNo) {
         let folio = folios.get(frame);
-        let mut lists = self.lists.lock();
-        let active = folio.state.has(Flag::ACTIVE);
-        let list = if active { List::Active } else { List::Inactive };
-        lists.push(frame.0 - self.first.0, list, folio.pages());
-        let was = folio.state.set(Flag::ON_LRU);
-        rule(!was, "on one list only");
+        call(|| {
+            let mut lists = self.lists.lock();
+            let active = folio.state.has(Flag::ACTIVE);
+            let list = if active { List::Active } else { List::Inactive };
+            lists.push(frame.0 - self.first.0, list, folio.pages());
+            let was = folio.state.set(Flag::ON_LRU);
+            rule(!was, "on one list only");
+        });
     }
 
     /// Takes a folio off its list, with a reference; false when it is not on one (somebody else has
@@ -86,13 +88,15 @@ impl Lru {
     #[doc(alias = "folio_isolate_lru")]
     #[must_use]
     pub fn isolate(&self, folios: &Folios, frame: FrameNo) -> bool {
-        let mut lists = self.lists.lock();
-        let folio = folios.get(frame);
-        if !folio.state.try_isolate() {
-            return false;
-        }
-        lists.unlink(frame.0 - self.first.0, folio.pages());
-        true
+        call(|| {
+            let mut lists = self.lists.lock();
+            let folio = folios.get(frame);
+            if !folio.state.try_isolate() {
+                return false;
+            }
+            lists.unlink(frame.0 - self.first.0, folio.pages());
+            true
+        })
     }
 
     /// Takes a folio off its list that has lost its last reference.

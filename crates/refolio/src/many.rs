@@ -67,7 +67,7 @@ struct Piece {
 /// Has the byte at `offset` brought near, if its page has a hint.
 #[inline(always)]
 pub(crate) fn prefetch(core: &Core, mapping: &Mapping, offset: u64) {
-    if let Some(frame) = core.hints.get(mapping.id, PageIndex::of_offset(offset)) {
+    if let Some(frame) = core.hints.get(mapping.identity(PageIndex::of_offset(offset))) {
         core.folios.prefetch(frame);
         core.frames.prefetch(frame, (offset % PAGE_SIZE as u64) as usize);
     }

@@ -29,6 +29,8 @@ use refolio_xarray::{Entry, XArray};
 #[doc(alias = "address_space")]
 pub(crate) struct Mapping {
     pub id: u32,
+    /// What its first page is called.
+    first: Identity,
     #[doc(alias = "i_pages")]
     pub pages: XArray,
     /// Exchanged for one that can be written, when the first handle for writing comes.
@@ -91,6 +93,7 @@ impl Mapping {
         let read_ahead_pages = (store.read_ahead_bytes() / PAGE_SIZE) as u64;
         Self {
             id,
+            first: Identity::new(id, PageIndex(0)),
             pages: XArray::new(),
             read_ahead_pages,
             store: plain::RwLock::new(store),
@@ -217,7 +220,7 @@ impl Mapping {
                 Get::Frozen if self.still_has(frame, index) => return Lookup::Frozen(frame),
                 Get::Frozen => retry.again(),
                 Get::Saturated => return Lookup::Saturated,
-                Get::Got if folio.is(self.id, base) || broken("lookup-skips-recheck") => {
+                Get::Got if folio.is(self.identity(base)) || broken("lookup-skips-recheck") => {
                     return Lookup::Folio(frame, base);
                 }
                 Get::Got => return Lookup::Stale(frame),
@@ -230,8 +233,9 @@ impl Mapping {
         entry.and_then(|entry| Self::folio_in(entry, index)).is_some_and(|found| found.0 == frame)
     }
 
-    /// What a folio of this file is called.
+    /// What a page of this file is called.
+    #[inline]
     pub fn identity(&self, index: PageIndex) -> Identity {
-        Identity { mapping: self.id, index }
+        self.first.add(index.0)
     }
 }

@@ -21,7 +21,7 @@ use crate::folio::state::{Flag, Freeze};
 use crate::folio::{Folio, Identity};
 use crate::mapping::Mapping;
 use crate::node::Node;
-use crate::sync::{Arc, broken, narrate};
+use crate::sync::{Arc, broken, call, narrate};
 use crate::table::{MigrationEntries, Table};
 use crate::trace::Step;
 use crate::units::{FrameNo, PageIndex, Vpn, folio_bytes};
@@ -69,7 +69,7 @@ impl Place {
 }
 
 /// Why a folio did not move this time.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub(crate) enum Stop {
     Again(Obstacle),
     NoMemory,
@@ -260,15 +260,15 @@ impl<'c> Move<'c> {
         let mapping = match (folio.identity(), place) {
             (None, _) if !folio.state.has(Flag::ANON) => return Err(Stop::Gone),
             (None, _) => None,
-            (Some(id), Place::File(mapping, _)) if id.mapping == mapping.id => {
+            (Some(id), Place::File(mapping, _)) if id.mapping() == mapping.id => {
                 Some(mapping.clone())
             }
-            (Some(id), _) => Some(core.mappings.get(id.mapping).ok_or(Stop::Gone)?),
+            (Some(id), _) => Some(core.mappings.get(id.mapping()).ok_or(Stop::Gone)?),
         };
         if place.folio() != Some(frame) && !broken("migrate-skips-recheck") {
             return Err(Stop::Gone);
         }
-        let state = folio.state.load();
+        let state = folio.state.flags();
         if state.has(Flag::POISONED) {
             return Err(Stop::Poisoned);
         }
@@ -303,7 +303,8 @@ impl<'c> Move<'c> {
         let locked = &unmapped.locked;
         let (folio, source) = (locked.source.folio(), locked.source.frame);
         let expected = unmapped.expected();
-        if folio.state.load().references() != expected && !broken("copy-skips-count") {
+        let matches = call(|| folio.state.load().references() == expected);
+        if !matches && !broken("copy-skips-count") {
             Self::give_up(unmapped);
             return Err(Stop::Again(self.core.obstacle(source, Why::References)));
         }
@@ -343,7 +344,7 @@ impl<'c> Move<'c> {
         let dirty = source.state.has(Flag::DIRTY);
         match &unmapped.locked.mapping {
             Some(mapping) => {
-                self.switch_in_file(&unmapped, mapping)?;
+                call(|| self.switch_in_file(&unmapped, mapping))?;
                 self.count(&unmapped, dirty);
             }
             None => {
@@ -378,7 +379,7 @@ impl<'c> Move<'c> {
         if self.form == Form::CheckThenFreeze {
             self.check_references(unmapped)?;
         }
-        let slot = slots.load(identity.index.0).map(|entry| entry.payload());
+        let slot = slots.load(identity.index().0).map(|entry| entry.payload());
         if self.form != Form::FreezeOnly && slot != Some(u64::from(frame.0)) {
             return Err(Stop::Again(self.core.obstacle(frame, Why::SlotChanged)));
         }
@@ -411,10 +412,10 @@ impl<'c> Move<'c> {
         let Locked { source, destination, .. } = &unmapped.locked;
         let (folio, to) = (source.folio(), destination.folio.frame);
         if broken("mark-left-behind") {
-            slots.erase(identity.index.0);
+            slots.erase(identity.index().0);
         }
         let item = Entry::item(u64::from(to.0));
-        if slots.store(identity.index.0, folio.order(), item).is_err() {
+        if slots.store(identity.index().0, folio.order(), item).is_err() {
             unreachable!("an entry is exchanged for one of its own order");
         }
         self.core.hints.set(identity, folio.pages(), to);

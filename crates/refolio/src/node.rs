@@ -3,7 +3,7 @@
 use crate::buddy::Buddy;
 use crate::frame::Backing;
 use crate::sync::plain::{AtomicBool, AtomicU64};
-use crate::sync::{Mutex, Relaxed, rule};
+use crate::sync::{Mutex, Relaxed, call, rule};
 use crate::units::{FrameNo, NodeId, pages};
 
 /// Free frames below which a node helps itself, in parts of the node: allocation reclaims by itself
@@ -28,12 +28,14 @@ pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
     pub fn add(&self, pages: u32) {
-        self.0.fetch_add(u64::from(pages), Relaxed);
+        call(|| _ = self.0.fetch_add(u64::from(pages), Relaxed));
     }
 
     pub fn sub(&self, pages: u32) {
-        let before = self.0.fetch_sub(u64::from(pages), Relaxed);
-        rule(before >= u64::from(pages), "a page was discounted twice");
+        call(|| {
+            let before = self.0.fetch_sub(u64::from(pages), Relaxed);
+            rule(before >= u64::from(pages), "a page was discounted twice");
+        });
     }
 
     pub fn get(&self) -> u64 {
@@ -103,28 +105,34 @@ impl Node {
     /// A free folio that leaves at least `keep` frames free; None when there is none, or the node
     /// is being emptied.
     pub fn alloc(&self, order: u32, keep: u32) -> Option<FrameNo> {
-        let mut free = self.free.lock();
-        if self.is_offline() || free.free_frames() < pages(order).saturating_add(keep) {
-            return None;
-        }
-        let frame = free.alloc(order)?;
-        self.nr_free.store(u64::from(free.free_frames()), Relaxed);
-        Some(frame)
+        call(|| {
+            let mut free = self.free.lock();
+            if self.is_offline() || free.free_frames() < pages(order).saturating_add(keep) {
+                return None;
+            }
+            let frame = free.alloc(order)?;
+            self.nr_free.store(u64::from(free.free_frames()), Relaxed);
+            Some(frame)
+        })
     }
 
     /// Whether [`alloc`](Self::alloc) would find a folio now.
     pub fn fits(&self, order: u32, keep: u32) -> bool {
-        let free = self.free.lock();
-        free.free_frames() >= pages(order).saturating_add(keep)
-            && free.largest_free_order().is_some_and(|largest| largest >= order)
+        call(|| {
+            let free = self.free.lock();
+            free.free_frames() >= pages(order).saturating_add(keep)
+                && free.largest_free_order().is_some_and(|largest| largest >= order)
+        })
     }
 
     /// Gives a folio's frames back. Nobody has a reference to them.
     pub fn free(&self, frame: FrameNo, order: u32) {
         debug_assert!(self.has(frame));
-        let mut free = self.free.lock();
-        free.free(frame, order);
-        self.nr_free.store(u64::from(free.free_frames()), Relaxed);
+        call(|| {
+            let mut free = self.free.lock();
+            free.free(frame, order);
+            self.nr_free.store(u64::from(free.free_frames()), Relaxed);
+        });
     }
 
     /// Free frames, as of a moment ago.

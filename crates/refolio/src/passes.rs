@@ -9,7 +9,6 @@ use std::time::Instant;
 
 use crate::core::{Core, Obstacle, Why};
 use crate::error::{Error, Result};
-use crate::folio::Identity;
 use crate::folio::state::Flag;
 use crate::migrate::{Form, Move, Place, Stop};
 use crate::node::Node;
@@ -353,7 +352,7 @@ fn look(core: &Core, place: &Place) -> PageOutcome {
         }
         // A view of a file maps the file's own pages.
         Place::Table(_, page) => match place.folio().and_then(|f| core.folio(f).identity()) {
-            Some(Identity { mapping, index }) => Owner::File { file: mapping, index },
+            Some(page) => Owner::File { file: page.mapping(), index: page.index() },
             None => Owner::Anonymous { page: *page },
         },
     };

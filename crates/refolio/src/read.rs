@@ -111,8 +111,9 @@ fn hinted(
     within: usize,
     into: &mut [u8],
 ) -> bool {
-    core.hints.get(mapping.id, index).is_some_and(|frame| {
-        let which = |folio: &Folio| folio.is(mapping.id, index).then_some(0);
+    let identity = mapping.identity(index);
+    core.hints.get(identity).is_some_and(|frame| {
+        let which = |folio: &Folio| folio.is(identity).then_some(0);
         unchanged(core, frame, within, into, which) == Some(true)
     })
 }
@@ -126,8 +127,9 @@ pub(crate) fn optimistic(
     within: usize,
     into: &mut [u8],
 ) -> bool {
-    if let Some(frame) = core.hints.get(mapping.id, index) {
-        let which = |folio: &Folio| folio.page_of(mapping.id, index);
+    let identity = mapping.identity(index);
+    if let Some(frame) = core.hints.get(identity) {
+        let which = |folio: &Folio| folio.page_of(identity);
         if unchanged(core, frame, within, into, which) == Some(true) {
             return true;
         }
@@ -135,7 +137,7 @@ pub(crate) fn optimistic(
     for _ in 0..ATTEMPTS {
         let Some((frame, base)) = mapping.peek(index) else { return false };
         match unchanged(core, frame, within, into, |folio| {
-            let is_it = folio.is(mapping.id, base) || broken("read-skips-identity");
+            let is_it = folio.is(mapping.identity(base)) || broken("read-skips-identity");
             is_it.then_some((index.0 - base.0) as u32)
         }) {
             Some(true) => return true,

@@ -189,7 +189,9 @@ fn discard(core: &Core, node: &Node, frame: FrameNo) -> u32 {
 /// Where a folio is known, if it still is.
 pub(crate) fn place_of(core: &Core, frame: FrameNo) -> Option<Place> {
     match core.folio(frame).identity() {
-        Some(identity) => Some(Place::File(core.mappings.get(identity.mapping)?, identity.index)),
+        Some(identity) => {
+            Some(Place::File(core.mappings.get(identity.mapping())?, identity.index()))
+        }
         None => {
             let site = core.tables.rmap.first(frame)?;
             let mut at = (0..core.folio(frame).pages()).map(|page| site.at(page));
@@ -238,11 +240,11 @@ fn try_evict(core: &Core, mapping: &Arc<Mapping>, frame: FrameNo) -> bool {
         return false;
     }
     let _lock = FolioLock { core, frame };
-    let Some(identity) = folio.identity().filter(|id| id.mapping == mapping.id) else {
+    let Some(identity) = folio.identity().filter(|id| id.mapping() == mapping.id) else {
         return false;
     };
     // Numbers are used again: it may be of another file that has this one's now.
-    if mapping.peek(identity.index).is_none_or(|(there, _)| there != frame) {
+    if mapping.peek(identity.index()).is_none_or(|(there, _)| there != frame) {
         return false;
     }
     let state = folio.state.load();
@@ -261,7 +263,7 @@ fn try_evict(core: &Core, mapping: &Arc<Mapping>, frame: FrameNo) -> bool {
         return false;
     }
     let shadow = core.shadows.leave(folio.pages());
-    let stored = slots.store(identity.index.0, folio.order(), shadow);
+    let stored = slots.store(identity.index().0, folio.order(), shadow);
     debug_assert!(stored.is_ok(), "an entry is exchanged for one of its own order");
     folio.clear_identity();
     folio.state.test_and_clear(Flag::PRIVATE);
@@ -269,7 +271,7 @@ fn try_evict(core: &Core, mapping: &Arc<Mapping>, frame: FrameNo) -> bool {
     let node = core.node_of(frame);
     mapping.nr_pages.sub(folio.pages());
     node.counters.nr_file_pages.sub(folio.pages());
-    core.shadows.keep(mapping, identity.index, shadow);
+    core.shadows.keep(mapping, identity.index(), shadow);
     true
 }
 

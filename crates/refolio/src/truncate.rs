@@ -18,7 +18,7 @@ use crate::core::{Core, FolioRef, Found, Obstacle};
 use crate::error::{Error, Result};
 use crate::folio::state::Flag;
 use crate::mapping::Mapping;
-use crate::sync::{Arc, Retry, broken};
+use crate::sync::{Arc, Retry, broken, call};
 use crate::units::{PAGE_SIZE, PageIndex};
 use crate::write::Exclusive;
 use crate::writeback;
@@ -111,7 +111,7 @@ fn try_zero(
     };
     // Nobody takes folios out of their slots but under the resize lock, and evict, after which
     // the store's zeros come in.
-    if !folio.folio().is(mapping.id, base) {
+    if !folio.folio().is(mapping.identity(base)) {
         return Ok(Ok(()));
     }
     match Exclusive::freeze(lock, folio) {
@@ -145,7 +145,7 @@ pub(crate) fn take_out(
     let mut next = range.start;
     loop {
         let retry = Retry::new();
-        let found = mapping.pages.lock().next(next);
+        let found = call(|| mapping.pages.lock().next(next));
         let Some((index, entry)) = found.filter(|(index, _)| *index < range.end) else {
             return Ok(());
         };
@@ -154,7 +154,8 @@ pub(crate) fn take_out(
             erase_shadow(mapping, PageIndex(index));
         } else {
             let inside = index >= range.start && after <= range.end;
-            if let Err(obstacle) = try_take_out(core, mapping, PageIndex(index), inside, dirty) {
+            let index = PageIndex(index);
+            if let Err(obstacle) = call(|| try_take_out(core, mapping, index, inside, dirty)) {
                 core.wait_anew(obstacle, &retry)?;
                 continue;
             }
@@ -167,10 +168,12 @@ pub(crate) fn take_out(
 }
 
 fn erase_shadow(mapping: &Mapping, index: PageIndex) {
-    let mut slots = mapping.pages.lock();
-    if slots.load(index.0).is_some_and(|entry| entry.is_value()) {
-        slots.erase(index.0);
-    }
+    call(|| {
+        let mut slots = mapping.pages.lock();
+        if slots.load(index.0).is_some_and(|entry| entry.is_value()) {
+            slots.erase(index.0);
+        }
+    });
 }
 
 /// One folio: unmapped, and out of its slot when `whole`.
@@ -199,7 +202,7 @@ fn try_take_out(
         Err(obstacle) => return Err(obstacle),
     };
     // Whoever got the lock looks first whether the folio still is the page (rule 4).
-    if !folio.folio().is(mapping.id, base) && !broken("truncate-skips-recheck") {
+    if !folio.folio().is(mapping.identity(base)) && !broken("truncate-skips-recheck") {
         return Ok(());
     }
     if folio.folio().state.has(Flag::WRITEBACK) && !broken("truncate-ignores-writeback") {
@@ -276,7 +279,7 @@ fn zero_rest(
     let bytes = PageIndex(range.start).offset()..PageIndex(range.end).offset();
     let mut next = range.start;
     loop {
-        let found = mapping.pages.lock().next(next);
+        let found = call(|| mapping.pages.lock().next(next));
         let Some((index, entry)) = found.filter(|(index, _)| *index < range.end) else {
             return Ok(None);
         };

@@ -9,6 +9,12 @@ pub const PAGE_SIZE: usize = if cfg!(refolio_model) { 16 } else { 4096 };
 /// The largest folio is `2^MAX_ORDER` pages: 2 MiB.
 pub const MAX_ORDER: u32 = if cfg!(refolio_model) { 2 } else { 9 };
 
+/// Pages of the largest file that can be cached.
+pub(crate) const MAX_FILE_PAGES: u64 = 1 << 40;
+
+/// Bytes of the largest file that can be cached: 4 PiB.
+pub const MAX_FILE_BYTES: u64 = MAX_FILE_PAGES * PAGE_SIZE as u64;
+
 /// The position of a page in its file, in pages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PageIndex(pub u64);

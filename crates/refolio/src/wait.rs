@@ -12,7 +12,7 @@
 use std::time::Instant;
 
 use crate::folio::state::{Snapshot, State};
-use crate::sync::{Condvar, Mutex, broken, reached};
+use crate::sync::{Condvar, Mutex, Retry, broken, call, reached};
 use crate::units::FrameNo;
 
 /// Queues of sleepers, hashed by frame (a power of two of them).
@@ -62,7 +62,8 @@ impl Waits {
             true => state.load(),
             false => state.expect_waiter(),
         };
-        while blocked(announce()) {
+        let retry = Retry::new();
+        while call(|| blocked(announce())) {
             reached("slept");
             guard = match deadline {
                 None => queue.changed.wait(guard),
@@ -74,6 +75,7 @@ impl Waits {
                     queue.changed.wait_for(guard, left)
                 }
             };
+            retry.anew();
         }
         true
     }
@@ -83,8 +85,10 @@ impl Waits {
     #[cold]
     pub fn wake(&self, frame: FrameNo, state: &State) {
         let queue = self.queue(frame);
-        let _guard = (!broken("wake-without-lock")).then(|| queue.lock.lock());
-        state.no_waiters();
-        queue.changed.notify_all();
+        call(|| {
+            let _guard = (!broken("wake-without-lock")).then(|| queue.lock.lock());
+            state.no_waiters();
+            queue.changed.notify_all();
+        });
     }
 }

@@ -49,8 +49,9 @@ impl<'w> Watch<'w> {
         let identity = core.folio(source).identity();
         let slot = match place {
             Place::File(mapping, index) => Some((mapping.clone(), *index)),
-            Place::Table(..) => identity
-                .and_then(|identity| Some((core.mappings.get(identity.mapping)?, identity.index))),
+            Place::Table(..) => identity.and_then(|identity| {
+                Some((core.mappings.get(identity.mapping())?, identity.index()))
+            }),
         };
         let site = core.tables.rmap.first(source);
         let mut page = Watched { source, destination: None, slot, site, last: None };
@@ -135,6 +136,6 @@ pub(crate) fn state_of(folio: &Folio, frame: FrameNo) -> FolioState {
         version: state.version(),
         flags: state.flag_names(),
         mapped: folio.mapped(),
-        index: folio.identity().map(|identity| identity.index.0),
+        index: folio.identity().map(|identity| identity.index().0),
     }
 }

@@ -152,7 +152,7 @@ pub(crate) fn file_page<'c>(
 }
 
 fn is_page(folio: &FolioRef<'_>, mapping: &Mapping, base: PageIndex) -> bool {
-    folio.folio().is(mapping.id, base) || broken("write-skips-recheck")
+    folio.folio().is(mapping.identity(base)) || broken("write-skips-recheck")
 }
 
 fn is_entry(table: &Table, at: Vpn, mapped: Mapped) -> bool {
@@ -194,9 +194,8 @@ pub(crate) fn try_in_page(
         if !is_page(&folio, mapping, base) {
             continue;
         }
-        let state = folio.folio().state.load();
         let whole = from.len() == PAGE_SIZE && folio.folio().order() == 0;
-        if state.has(Flag::POISONED) && !whole {
+        if folio.folio().state.has(Flag::POISONED) && !whole {
             return Err(Error::Poisoned { index });
         }
         let exclusive = match Exclusive::freeze(lock, folio) {

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::errseq::Seen;
 use crate::folio::state::Flag;
 use crate::mapping::Mapping;
-use crate::sync::{Arc, Retry, broken};
+use crate::sync::{Arc, Retry, broken, call};
 use crate::units::{FrameNo, PAGE_SIZE, PageIndex};
 use refolio_xarray::Mark;
 
@@ -48,7 +48,7 @@ pub(crate) fn mark_dirty(core: &Core, mapping: &Mapping, frame: FrameNo) {
     }
     core.node_of(frame).counters.nr_dirty.add(folio.pages());
     if let Some(identity) = folio.identity().filter(|_| !broken("dirty-without-mark")) {
-        mapping.pages.lock().set_mark(identity.index.0, Mark::Dirty);
+        call(|| _ = mapping.pages.lock().set_mark(identity.index().0, Mark::Dirty));
     }
 }
 
@@ -86,7 +86,9 @@ pub(crate) fn write_range(
     let (mut next, mut written, mut failed) = (range.start, 0, None);
     let mut run: Vec<Page<'_>> = Vec::new();
     loop {
-        let dirty = mapping.pages.lock().next_marked(next, Mark::Dirty);
+        // (With a run, an attempt leaves more behind than it found.)
+        let retry = run.is_empty().then(Retry::new);
+        let dirty = call(|| mapping.pages.lock().next_marked(next, Mark::Dirty));
         let dirty = dirty.filter(|(at, _)| *at < range.end);
         let behind = dirty.map(|(at, entry)| at.saturating_add(1 << entry.order()));
         let dirty = dirty.map(|(at, _)| PageIndex(at));
@@ -122,7 +124,10 @@ pub(crate) fn write_range(
             }
             Begun::Resizing => break,
             Begun::Blocked(obstacle) => match patience {
-                Patience::Wait => drop(core.wait(obstacle, None)?),
+                Patience::Wait => {
+                    core.wait(obstacle, None)?;
+                    retry.iter().for_each(Retry::anew);
+                }
                 Patience::Skip => next = behind,
             },
         }
@@ -178,9 +183,9 @@ fn begin<'c>(core: &'c Core, mapping: &Mapping, index: PageIndex, patience: Pati
         }
     };
     let descriptor = folio.folio();
-    let state = descriptor.state.load();
+    let state = descriptor.state.flags();
     let is_dirty = state.has(Flag::DIRTY) || broken("writeback-skips-look");
-    if !descriptor.is(mapping.id, base) || !is_dirty {
+    if !descriptor.is(mapping.identity(base)) || !is_dirty {
         return Begun::Clean;
     }
     if state.has(Flag::POISONED) {
@@ -196,11 +201,11 @@ fn begin<'c>(core: &'c Core, mapping: &Mapping, index: PageIndex, patience: Pati
     let len_bytes = in_file.min(u64::from(descriptor.pages()) * PAGE_SIZE as u64) as usize;
     // The flag first: whoever finds the mark waits for the flag to go.
     descriptor.state.set(Flag::WRITEBACK);
-    {
+    call(|| {
         let mut slots = mapping.pages.lock();
         slots.clear_mark(base.0, Mark::Dirty);
         slots.set_mark(base.0, Mark::Writeback);
-    }
+    });
     core.node_of(folio.frame).counters.nr_writeback.add(descriptor.pages());
     cancel_dirty(core, folio.frame);
     drop(lock);
@@ -268,7 +273,7 @@ fn end(core: &Core, mapping: &Mapping, page: &Page<'_>, failed: bool) {
     if failed && !broken("failed-writeback-cleans") {
         mark_dirty(core, mapping, frame);
     }
-    mapping.pages.lock().clear_mark(page.base.0, Mark::Writeback);
+    call(|| _ = mapping.pages.lock().clear_mark(page.base.0, Mark::Writeback));
     core.node_of(frame).counters.nr_writeback.sub(folio.pages());
     let wake = folio.state.end_writeback();
     if !broken("writeback-forgets-to-wake") {
@@ -282,11 +287,11 @@ pub(crate) fn wait_range(core: &Core, mapping: &Mapping, range: Range<u64>) -> R
     let mut next = range.start;
     loop {
         let retry = Retry::new();
-        let found = mapping.pages.lock().next_marked(next, Mark::Writeback);
+        let found = call(|| mapping.pages.lock().next_marked(next, Mark::Writeback));
         let Some((index, entry)) = found.filter(|(at, _)| *at < range.end) else { return Ok(()) };
         if let Some((frame, _)) = Mapping::folio_in(entry, PageIndex(index)) {
             let obstacle = core.obstacle(frame, Why::Writeback);
-            let still = mapping.pages.lock().get_mark(index, Mark::Writeback);
+            let still = call(|| mapping.pages.lock().get_mark(index, Mark::Writeback));
             if still {
                 core.wait_anew(obstacle, &retry)?;
                 continue;

@@ -174,7 +174,7 @@ pub fn narrate(_what: impl FnOnce() -> String) {}
 /// states for the same.
 #[cfg(not(refolio_explore))]
 #[inline(always)]
-pub fn call<R: std::hash::Hash>(act: impl FnOnce() -> R) -> R {
+pub fn call<R>(act: impl FnOnce() -> R) -> R {
     act()
 }
 

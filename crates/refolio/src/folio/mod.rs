@@ -17,24 +17,20 @@ pub(crate) mod state;
 use std::ptr;
 
 use crate::frame::{prefetch, vec_with_room};
-use crate::sync::{Acquire, AtomicU32, AtomicU64, Relaxed, Release, broken, rule};
-use crate::units::{FrameNo, PageIndex, pages};
+use crate::sync::{AtomicU32, AtomicU64, Relaxed, broken, rule};
+use crate::units::{FrameNo, MAX_FILE_PAGES, MAX_ORDER, PageIndex, pages};
 use crate::wait::Waits;
 use state::{Flag, Snapshot, State};
-
-/// No mapping has this number.
-pub(crate) const NO_MAPPING: u32 = 0;
 
 /// A descriptor: one cache line.
 #[derive(Debug)]
 #[cfg_attr(not(refolio_model), repr(align(64)))]
 pub(crate) struct Folio {
     pub state: State,
-    /// Index in the file of the first page.
-    index: AtomicU64,
+    /// Of the first page.
+    identity: AtomicU64,
     /// The embedder's word, when PRIVATE.
     private: AtomicU64,
-    mapping: AtomicU32,
     order: AtomicU32,
     mapped: AtomicU32,
 }
@@ -42,20 +38,66 @@ pub(crate) struct Folio {
 #[cfg(not(refolio_model))]
 const _: () = assert!(size_of::<Folio>() == 64);
 
-/// Of which file a folio is, and where in it.
+/// Of which file a page is, and where in it, in one word: so whoever sees one sees both, and a
+/// lookup compares once.
+///
+/// The pages of all files are numbered, file n's from n strides on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Identity {
-    pub mapping: u32,
-    pub index: PageIndex,
+pub(crate) struct Identity(u64);
+
+impl Identity {
+    /// From a file's first page to the next one's: more pages than any file has, and such a number
+    /// that files begin all over a table which has a power of two of places (see `hint.rs`).
+    const STRIDE: u64 = (1 << 40) + 0x9e37_79b1;
+
+    /// No page's: there is no file 0.
+    const NONE: Self = Self(0);
+
+    /// Files that there can be at a time.
+    pub const MAX_FILES: u32 = (u64::MAX / Self::STRIDE) as u32 - 1;
+
+    /// Page `index` of file `mapping`. (No page, where the file cannot have so many.)
+    pub const fn new(mapping: u32, index: PageIndex) -> Self {
+        Self(Self::STRIDE.wrapping_mul(mapping as u64)).add(index.0)
+    }
+
+    /// The page so many further on in its file.
+    #[inline]
+    pub const fn add(self, pages: u64) -> Self {
+        Self(self.0.wrapping_add(pages))
+    }
+
+    /// The number of the file.
+    pub const fn mapping(self) -> u32 {
+        (self.0 / Self::STRIDE) as u32
+    }
+
+    /// Where the page is in the file.
+    pub const fn index(self) -> PageIndex {
+        PageIndex(self.0 % Self::STRIDE)
+    }
+
+    /// The page that has this number, if one has.
+    pub const fn of_number(number: u64) -> Option<Self> {
+        if number == Self::NONE.0 { None } else { Some(Self(number)) }
+    }
+
+    /// The number of the page among those of all files.
+    #[inline]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
 }
+
+// A page of a folio is found by subtraction: no folio reaches into the next file's numbers.
+const _: () = assert!(Identity::STRIDE - MAX_FILE_PAGES > 1 << MAX_ORDER);
 
 impl Folio {
     fn free() -> Self {
         Self {
             state: State::free(),
-            index: AtomicU64::new(0),
+            identity: AtomicU64::new(Identity::NONE.0),
             private: AtomicU64::new(0),
-            mapping: AtomicU32::new(NO_MAPPING),
             order: AtomicU32::new(0),
             mapped: AtomicU32::new(0),
         }
@@ -67,8 +109,7 @@ impl Folio {
         use crate::model::names;
         use crate::sync::name;
         self.state.christen(folio);
-        name(&self.mapping, || folio.into(), names::file);
-        name(&self.index, || folio.into(), names::index);
+        name(&self.identity, || folio.into(), names::identity);
         name(&self.mapped, || folio.into(), names::entries);
         name(&self.private, || folio.into(), names::private);
     }
@@ -76,45 +117,32 @@ impl Folio {
     // Relaxed, where nothing else is said: the word's transitions publish these fields (see the
     // head of the file).
 
-    /// Whether this is the folio of `mapping` that begins at `index`.
+    /// Whether this is the folio that begins with this page.
     #[inline]
-    pub fn is(&self, mapping: u32, index: PageIndex) -> bool {
-        // Acquire: pairs with the Release in `set_identity`. Whoever comes late, with the frame in
-        // hand from an earlier life, must not read the new file beside the old index. (That the
-        // earlier life's file is not seen any more follows from the word: its clearing came before
-        // the Release of a transition that the caller's own one reads from or after.)
-        let order = if broken("identity-load-relaxed") { Relaxed } else { Acquire };
-        self.mapping.load(order) == mapping && self.index.load(Relaxed) == index.0
+    pub fn is(&self, identity: Identity) -> bool {
+        self.identity.load(Relaxed) == identity.0
     }
 
-    /// Which page of this folio of `mapping` has this index, if one has.
+    /// Which page of this folio this one is, if it is one of them.
     #[inline]
-    pub fn page_of(&self, mapping: u32, index: PageIndex) -> Option<u32> {
-        let page = index.0.wrapping_sub(self.index.load(Relaxed));
-        let is_in = self.mapping.load(Relaxed) == mapping && page < u64::from(self.pages());
-        is_in.then_some(page as u32)
+    pub fn page_of(&self, identity: Identity) -> Option<u32> {
+        let page = identity.0.wrapping_sub(self.identity.load(Relaxed));
+        (page < u64::from(self.pages())).then_some(page as u32)
     }
 
     /// The file and the index; None for anonymous folios, and for those taken out of their file.
     pub fn identity(&self) -> Option<Identity> {
-        let mapping = self.mapping.load(Relaxed);
-        let index = PageIndex(self.index.load(Relaxed));
-        (mapping != NO_MAPPING).then_some(Identity { mapping, index })
+        Identity::of_number(self.identity.load(Relaxed))
     }
 
     /// Gives the folio its place in a file: before it is published there.
     pub fn set_identity(&self, identity: Identity) {
-        self.index.store(identity.index.0, Relaxed);
-        // Release: see `is`.
-        let order = if broken("identity-relaxed") { Relaxed } else { Release };
-        self.mapping.store(identity.mapping, order);
+        self.identity.store(identity.0, Relaxed);
     }
 
     /// The folio is of no file any more.
     pub fn clear_identity(&self) {
-        // Release: whoever sees this in `is` looks again, and finds the slot without the folio.
-        let order = if broken("clear-identity-relaxed") { Relaxed } else { Release };
-        self.mapping.store(NO_MAPPING, order);
+        self.identity.store(Identity::NONE.0, Relaxed);
     }
 
     #[inline]
@@ -130,7 +158,7 @@ impl Folio {
     /// Takes free frames into use as one folio, locked, with one reference.
     pub fn claim(&self, order: u32, flags: &[Flag]) {
         self.order.store(order, Relaxed);
-        self.mapping.store(NO_MAPPING, Relaxed);
+        self.identity.store(Identity::NONE.0, Relaxed);
         self.mapped.store(0, Relaxed);
         self.private.store(0, Relaxed);
         self.state.claim(flags);
@@ -243,5 +271,35 @@ impl Folios {
         blocked: impl Fn(Snapshot) -> bool,
     ) -> bool {
         self.waits.wait(frame, &self.get(frame).state, deadline, blocked)
+    }
+}
+
+#[cfg(all(test, not(refolio_model)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_is_the_file_and_the_page_it_was_made_of() {
+        for mapping in [1, 2, 1000, Identity::MAX_FILES] {
+            for index in [0, 1, 511, MAX_FILE_PAGES - 1].map(PageIndex) {
+                let identity = Identity::new(mapping, index);
+                assert_eq!((identity.mapping(), identity.index()), (mapping, index));
+                assert_eq!(Identity::of_number(identity.number()), Some(identity));
+            }
+        }
+    }
+
+    #[test]
+    fn a_folio_has_its_own_pages_and_no_other_files() {
+        let folio = Folio::free();
+        folio.order.store(MAX_ORDER, Relaxed);
+        let last = PageIndex(MAX_FILE_PAGES - u64::from(pages(MAX_ORDER)));
+        folio.set_identity(Identity::new(1, last));
+        assert_eq!(folio.page_of(Identity::new(1, PageIndex(MAX_FILE_PAGES - 1))), Some(511));
+        assert_eq!(folio.page_of(Identity::new(1, PageIndex(last.0 - 1))), None);
+        assert_eq!(folio.page_of(Identity::new(2, PageIndex(0))), None);
+        folio.clear_identity();
+        assert_eq!(folio.identity(), None);
+        assert_eq!(folio.page_of(Identity::new(1, PageIndex(0))), None);
     }
 }

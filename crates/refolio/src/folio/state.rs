@@ -96,6 +96,11 @@ impl State {
         Snapshot(self.0.load(if broken("load-relaxed") { Relaxed } else { Acquire }))
     }
 
+    /// The flags now, and nothing else of the word; see [`load`](Self::load).
+    pub fn flags(&self) -> Snapshot {
+        call(|| self.load().flags())
+    }
+
     /// The version now; see [`load`](Self::load).
     pub fn version(&self) -> u32 {
         call(|| self.load().version())
@@ -285,7 +290,7 @@ impl State {
     /// (truncation, which waits for nobody).
     pub fn bump_version(&self) {
         // Release, as a fence: see `is_unchanged`.
-        self.0.fetch_add(VERSION_ONE, Relaxed);
+        call(|| _ = self.0.fetch_add(VERSION_ONE, Relaxed));
         if !broken("bump-without-fence") {
             fence(Release);
         }
@@ -317,7 +322,7 @@ impl State {
     /// Nobody sleeps any more: under the lock of the queue, before all are woken.
     pub fn no_waiters(&self) {
         // Relaxed: the lock of the queue orders sleepers and wakers.
-        self.0.fetch_and(!Flag::WAITERS.0, Relaxed);
+        call(|| _ = self.0.fetch_and(!Flag::WAITERS.0, Relaxed));
     }
 
     /// The bytes are the file's from now on.
@@ -325,7 +330,7 @@ impl State {
     pub fn mark_uptodate(&self) {
         // Release: whoever sees the flag sees the bytes.
         let order = if broken("uptodate-relaxed") { Relaxed } else { Release };
-        self.0.fetch_or(Flag::UPTODATE.0, order);
+        call(|| _ = self.0.fetch_or(Flag::UPTODATE.0, order));
     }
 
     /// Sets a flag; whether it was set before. Relaxed: flags other than LOCKED and UPTODATE
@@ -377,12 +382,15 @@ impl State {
     /// source, whose bytes are nobody's any more.
     #[doc(alias = "folio_migrate_flags")]
     pub fn inherit(&self, source: &State) {
-        // Relaxed: `unfreeze` publishes the source's word.
-        let flags = source.0.fetch_and(!(Flag::MOVES & !Flag::ANON.0 & !Flag::UPTODATE.0), Relaxed);
+        let left = Flag::MOVES & !Flag::ANON.0 & !Flag::UPTODATE.0;
         // Release: as `mark_uptodate`.
         let order = if broken("inherit-relaxed") { Relaxed } else { Release };
         let lost = if broken("dirty-left-behind") { Flag::DIRTY.0 } else { 0 };
-        self.0.fetch_or(flags & Flag::MOVES & !lost, order);
+        call(|| {
+            // Relaxed: `unfreeze` publishes the source's word.
+            let flags = source.0.fetch_and(!left, Relaxed);
+            self.0.fetch_or(flags & Flag::MOVES & !lost, order);
+        });
     }
 
     fn clear(&self, flag: Flag, order: crate::sync::Ordering) -> Wake {

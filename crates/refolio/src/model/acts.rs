@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::migrate::Place;
 use crate::passes::{self, Migrate, Mode};
 use crate::report::Outcome;
-use crate::sync::{Arc, reached};
+use crate::sync::{Arc, call, reached};
 use crate::table::entry::{Entry, Mapped};
 use crate::table::{Backing, Sharing, Table};
 use crate::units::{NodeId, PageIndex, Vpn};
@@ -21,7 +21,7 @@ pub type Act = fn(&World);
 pub fn meet_all<const N: usize>(world: &Arc<World>, acts: [Act; N]) {
     let [others @ .., last] = &acts[..] else { return };
     let threads: Vec<_> = others.iter().map(|act| world.spawn(*act)).collect();
-    last(world);
+    call(|| last(world));
     for thread in threads {
         thread.join().unwrap();
     }
@@ -62,30 +62,36 @@ impl World {
 
     /// Uses page `at` through its entry, with a reference; its value.
     pub fn touch(&self, at: u64, allowed: &[u8]) -> u8 {
-        let (pin, mapped) = fault::entry(&self.core, self.other(), Vpn(at), false).unwrap();
-        let value = value_of(page_of(&pin, mapped.page), allowed);
-        let now = self.other().load(Vpn(at));
-        let is_mapped = matches!(now, Entry::Present(m) if m.folio == pin.frame);
-        reached(if is_mapped { "touched" } else { "touched, and taken away" });
-        assert_eq!(value_of(page_of(&pin, mapped.page), allowed), value, "changed");
-        value
+        call(|| {
+            let (pin, mapped) = fault::entry(&self.core, self.other(), Vpn(at), false).unwrap();
+            let value = value_of(page_of(&pin, mapped.page), allowed);
+            let now = self.other().load(Vpn(at));
+            let is_mapped = matches!(now, Entry::Present(m) if m.folio == pin.frame);
+            reached(if is_mapped { "touched" } else { "touched, and taken away" });
+            assert_eq!(value_of(page_of(&pin, mapped.page), allowed), value, "changed");
+            value
+        })
     }
 
     /// Reads page `at` as a view does: without a reference where that works.
     pub fn view_read(&self, at: u64, allowed: &[u8]) -> u8 {
-        let mut bytes = full(0);
-        read::from_view(&self.core, self.other(), &mut bytes, PageIndex(at).offset()).unwrap();
-        value_of(&bytes, allowed)
+        call(|| {
+            let mut bytes = full(0);
+            read::from_view(&self.core, self.other(), &mut bytes, PageIndex(at).offset()).unwrap();
+            value_of(&bytes, allowed)
+        })
     }
 
     /// Overwrites page `at` through its entry.
     pub fn view_write(&self, at: u64, value: u8) {
-        write::in_view_page(&self.core, self.other(), Vpn(at), 0, &full(value)).unwrap();
+        call(|| {
+            write::in_view_page(&self.core, self.other(), Vpn(at), 0, &full(value)).unwrap();
+        });
     }
 
     /// Ends the view.
     pub fn end_view(&self) {
-        zap::zap(&self.core, self.other(), 0..u64::MAX).unwrap();
+        call(|| zap::zap(&self.core, self.other(), 0..u64::MAX).unwrap());
     }
 
     /// What the entry of page `at` names, if it is present.

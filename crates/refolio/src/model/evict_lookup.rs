@@ -12,9 +12,7 @@ pub const MODEL: Model = Model {
         ("lookup-skips-recheck", "a strange page"),
         ("get-from-frozen", "free and used frames"),
         ("freeze-without-count", "Causality"),
-        ("identity-relaxed", "Causality"),
         ("try-get-relaxed", "Causality"),
-        ("identity-load-relaxed", "Causality"),
     ],
     scenes: &[meeting],
 };

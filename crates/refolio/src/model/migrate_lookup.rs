@@ -11,7 +11,6 @@ pub const MODEL: Model = Model {
     protections: &[
         ("lookup-skips-recheck", "a strange page"),
         ("get-from-frozen", "free and used frames"),
-        ("identity-relaxed", "Causality"),
         ("copy-after-switch", "Causality"),
         ("slot-before-freeze", "is another one"),
         ("identity-left-behind", "a page moved while it was pinned"),

@@ -4,7 +4,7 @@
 use std::fmt::Display;
 
 use super::world::World;
-use crate::folio::NO_MAPPING;
+use crate::folio::Identity;
 use crate::folio::state::{MAX_REFERENCES, Snapshot};
 use crate::table::entry::Entry;
 use crate::units::PAGE_SIZE;
@@ -34,16 +34,12 @@ pub fn nothing(_before: u64, _after: u64) -> String {
     String::new()
 }
 
-/// A folio's mapping.
-pub fn file(before: u64, after: u64) -> String {
-    let none = u64::from(NO_MAPPING);
-    let tell = |file: u64| if file == none { "none".into() } else { file.to_string() };
-    format!("file {}", told(before, after, tell))
-}
-
-/// The index of a folio's first page.
-pub fn index(before: u64, after: u64) -> String {
-    format!("index {}", told(before, after, |index| index))
+/// The file that a folio is of, and the index of its first page.
+pub fn identity(before: u64, after: u64) -> String {
+    told(before, after, |word| match Identity::of_number(word) {
+        Some(page) => format!("page {} of file {}", page.index(), page.mapping()),
+        None => "no file's".into(),
+    })
 }
 
 /// How many table entries a folio has.

@@ -12,7 +12,7 @@ use crate::folio::state::Flag;
 use crate::mapping::{Lookup, Mapping};
 use crate::migrate::{Form, Move, Place, Stop};
 use crate::model::disk::Disk;
-use crate::sync::{Arc, narrate, reached, thread};
+use crate::sync::{Arc, call, narrate, reached, thread};
 use crate::table::entry::{Entry, Mapped};
 use crate::table::{Backing, Sharing, Table};
 use crate::units::{FrameNo, NodeId, PAGE_SIZE, PageIndex, Vpn};
@@ -59,7 +59,7 @@ pub fn page_of<'a>(pin: &'a FolioRef<'_>, page: u32) -> &'a [u8] {
 /// Two threads, each with the world.
 pub fn meet(world: &Arc<World>, one: impl FnOnce(&World) + 'static, other: impl FnOnce(&World)) {
     let thread = world.spawn(one);
-    other(world);
+    call(|| other(world));
     thread.join().unwrap();
 }
 
@@ -108,14 +108,14 @@ impl World {
 
     /// Page `index`, with a reference; read in if need be. None behind the end of the file.
     pub fn page(&self, index: u64) -> Option<FolioRef<'_>> {
-        match fault::page(&self.core, &self.mapping, PageIndex(index)) {
+        call(|| match fault::page(&self.core, &self.mapping, PageIndex(index)) {
             Ok((folio, _)) => Some(folio),
             Err(Error::OutOfRange { .. }) => {
                 reached("no such page");
                 None
             }
             Err(error) => panic!("{error}"),
-        }
+        })
     }
 
     /// Reads page `index` in, as one that was used already: whoever uses it now leaves no note.
@@ -137,69 +137,77 @@ impl World {
     /// One lookup of page `index`.
     pub fn lookup(&self, index: u64) -> Option<FolioRef<'_>> {
         let core = &self.core;
-        match self.mapping.lookup(&core.folios, PageIndex(index)) {
-            Lookup::Folio(frame, _) => {
-                reached(if core.nodes[0].has(frame) { "found here" } else { "found there" });
-                return Some(FolioRef { core, frame, folio: core.folio(frame) });
+        call(|| {
+            match self.mapping.lookup(&core.folios, PageIndex(index)) {
+                Lookup::Folio(frame, _) => {
+                    reached(if core.nodes[0].has(frame) { "found here" } else { "found there" });
+                    return Some(FolioRef { core, frame, folio: core.folio(frame) });
+                }
+                Lookup::Stale(frame) => {
+                    core.put(frame);
+                    reached("stale");
+                }
+                Lookup::Frozen(_) => reached("frozen"),
+                Lookup::Miss => reached("nothing"),
+                Lookup::Saturated => reached("saturated"),
             }
-            Lookup::Stale(frame) => {
-                core.put(frame);
-                reached("stale");
-            }
-            Lookup::Frozen(_) => reached("frozen"),
-            Lookup::Miss => reached("nothing"),
-            Lookup::Saturated => reached("saturated"),
-        }
-        None
+            None
+        })
     }
 
     /// Reads page `index` without a reference, if that works at once.
     pub fn peek(&self, index: u64, allowed: &[u8]) -> Option<u8> {
-        let mut bytes = full(0);
-        let read = read::optimistic(&self.core, &self.mapping, PageIndex(index), 0, &mut bytes);
-        reached(if read { "read" } else { "not read" });
-        read.then(|| value_of(&bytes, allowed))
+        call(|| {
+            let mut bytes = full(0);
+            let read = read::optimistic(&self.core, &self.mapping, PageIndex(index), 0, &mut bytes);
+            reached(if read { "read" } else { "not read" });
+            read.then(|| value_of(&bytes, allowed))
+        })
     }
 
     /// Overwrites page `index` with one value.
     pub fn write(&self, index: u64, value: u8) {
         let at = PageIndex(index).offset();
-        write::to_file(&self.core, &self.mapping, &full(value), at).unwrap();
+        call(|| write::to_file(&self.core, &self.mapping, &full(value), at).unwrap());
     }
 
     /// Uses the page of the view, through its entry; the page's value.
     pub fn fault(&self, allowed: &[u8]) -> Option<u8> {
-        match fault::entry(&self.core, &self.table, Vpn(0), false) {
+        call(|| match fault::entry(&self.core, &self.table, Vpn(0), false) {
             Ok((pin, _)) => Some(self.check_pinned(&pin, 0, allowed)),
             Err(Error::OutOfRange { .. }) => {
                 reached("no such page");
                 None
             }
             Err(error) => panic!("{error}"),
-        }
+        })
     }
 
     /// Evicts page `index`; whether it went.
     pub fn evict(&self, index: u64) -> bool {
-        let Some(frame) = self.frame(index) else {
-            reached("nothing to evict");
-            return false;
-        };
-        let freed = reclaim::evict(&self.core, &self.mapping, PageIndex(index), frame);
-        reached(if freed > 0 { "evicted" } else { "not evicted" });
-        freed > 0
+        call(|| {
+            let Some(frame) = self.frame(index) else {
+                reached("nothing to evict");
+                return false;
+            };
+            let freed = reclaim::evict(&self.core, &self.mapping, PageIndex(index), frame);
+            reached(if freed > 0 { "evicted" } else { "not evicted" });
+            freed > 0
+        })
     }
 
     /// Makes the file so many pages long.
     pub fn resize(&self, pages: u64) {
         let len = PageIndex(pages).offset();
-        truncate::set_len(&self.core, &self.mapping, len).unwrap();
+        call(|| truncate::set_len(&self.core, &self.mapping, len).unwrap());
     }
 
     /// Writes dirty pages to the store; they are there after, or dirty still.
     pub fn write_back(&self) {
-        let written = writeback::write_range(&self.core, &self.mapping, 0..9, Patience::Wait);
-        reached(if written.is_ok() { "written" } else { "not written" });
+        call(|| {
+            let written = writeback::write_range(&self.core, &self.mapping, 0..9, Patience::Wait);
+            reached(if written.is_ok() { "written" } else { "not written" });
+        });
     }
 
     /// A move to a node.
@@ -226,31 +234,33 @@ impl World {
 
     /// One attempt to move a page; whether it moved.
     pub fn attempt(&self, moving: &Move<'_>, place: &Place) -> bool {
-        let switched =
-            moving.prepare(place).and_then(|p| moving.copy(p)).and_then(|p| moving.switch(p));
-        let stop = match switched {
-            Ok(switched) => {
-                moving.finish(switched);
-                reached("moved");
-                return true;
-            }
-            Err(stop) => stop,
-        };
-        reached(match stop {
-            Stop::Gone => "gone",
-            Stop::Here => "here",
-            Stop::NoMemory => "no memory",
-            Stop::Poisoned => "poisoned",
-            Stop::Again(obstacle) => match obstacle.why {
-                Why::Locked => "again: locked",
-                Why::Writeback => "again: writeback",
-                Why::References => "again: references",
-                Why::Isolated => "again: isolated",
-                Why::Frozen => "again: frozen",
-                Why::SlotChanged => "again: slot changed",
-            },
-        });
-        false
+        call(|| {
+            let switched =
+                moving.prepare(place).and_then(|p| moving.copy(p)).and_then(|p| moving.switch(p));
+            let stop = match switched {
+                Ok(switched) => {
+                    moving.finish(switched);
+                    reached("moved");
+                    return true;
+                }
+                Err(stop) => stop,
+            };
+            reached(match stop {
+                Stop::Gone => "gone",
+                Stop::Here => "here",
+                Stop::NoMemory => "no memory",
+                Stop::Poisoned => "poisoned",
+                Stop::Again(obstacle) => match obstacle.why {
+                    Why::Locked => "again: locked",
+                    Why::Writeback => "again: writeback",
+                    Why::References => "again: references",
+                    Why::Isolated => "again: isolated",
+                    Why::Frozen => "again: frozen",
+                    Why::SlotChanged => "again: slot changed",
+                },
+            });
+            false
+        })
     }
 
     /// Somebody takes a free frame of the first node, fills it, and gives it back.
@@ -333,7 +343,7 @@ impl World {
     fn check_folio(&self, frame: FrameNo, base: PageIndex) {
         let folio = self.core.folio(frame);
         let (state, slots) = (folio.state.load(), self.mapping.pages.lock());
-        assert!(folio.is(self.mapping.id, base), "page {} is another one", base.0);
+        assert!(folio.is(self.mapping.identity(base)), "page {} is another one", base.0);
         assert_eq!(
             state.references(),
             folio.expected_references(),

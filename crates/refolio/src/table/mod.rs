@@ -21,7 +21,7 @@ use crate::folio::Folios;
 use crate::folio::state::Put;
 use crate::mapping::Mapping;
 use crate::sync::{
-    AcqRel, Acquire, Arc, AtomicU64, Mutex, MutexGuard, Relaxed, Release, broken, rule,
+    AcqRel, Acquire, Arc, AtomicU64, Mutex, MutexGuard, Relaxed, Release, broken, call, rule,
 };
 use crate::units::{FrameNo, PageIndex, Vpn};
 use entry::{Entry, Mapped};
@@ -156,7 +156,7 @@ impl Tables {
             MigrationEntries { tables: self, folios, source: folio, owner: folio, sites: vec![] };
         if folios.get(folio).mapped() > 0 && !broken("migrate-skips-unmap") {
             entries.sites = self.rmap.take(folio);
-            self.change(folios, folio, &entries.sites, Entry::Migration);
+            call(|| self.change(folios, folio, &entries.sites, Entry::Migration));
         }
         entries
     }
@@ -166,8 +166,10 @@ impl Tables {
     #[doc(alias = "try_to_unmap")]
     pub fn unmap(&self, folios: &Folios, folio: FrameNo) {
         if folios.get(folio).mapped() > 0 {
-            let sites = self.rmap.take(folio);
-            self.change(folios, folio, &sites, |_| Entry::Empty);
+            call(|| {
+                let sites = self.rmap.take(folio);
+                self.change(folios, folio, &sites, |_| Entry::Empty);
+            });
         }
     }
 
@@ -218,12 +220,14 @@ impl Tables {
         to: Entry,
     ) -> bool {
         let present = |entry: Entry| entry.is_present(mapped.folio, mapped.page);
-        if table.update(at, |entry| present(entry).then_some(to)).is_none() {
-            return false;
-        }
-        self.rmap.remove(mapped.folio, table, Vpn(at.0.wrapping_sub(u64::from(mapped.page))));
-        folios.get(mapped.folio).add_mapped(-1);
-        true
+        call(|| {
+            if table.update(at, |entry| present(entry).then_some(to)).is_none() {
+                return false;
+            }
+            self.rmap.remove(mapped.folio, table, Vpn(at.0.wrapping_sub(u64::from(mapped.page))));
+            folios.get(mapped.folio).add_mapped(-1);
+            true
+        })
     }
 
     /// Writes down that `count` entries of `table` from page 0 of the folio at `base` on are
@@ -236,8 +240,10 @@ impl Tables {
         base: Vpn,
         count: u32,
     ) {
-        self.rmap.add(folio, table, base, count);
-        folios.get(folio).add_mapped(count as i32);
+        call(|| {
+            self.rmap.add(folio, table, base, count);
+            folios.get(folio).add_mapped(count as i32);
+        });
     }
 }
 
@@ -257,18 +263,9 @@ impl MigrationEntries<'_> {
     pub fn retarget(&mut self, destination: FrameNo) {
         self.owner = destination;
     }
-}
 
-impl Drop for MigrationEntries<'_> {
-    #[doc(alias = "remove_migration_ptes")]
-    fn drop(&mut self) {
-        let sites = std::mem::take(&mut self.sites);
-        if sites.is_empty() || broken("entries-left-behind") {
-            return;
-        }
-        if self.owner == self.source && broken("undo-forgets-entries") {
-            return;
-        }
+    /// Makes the entries present again.
+    fn restore(&self, sites: Vec<Site>) {
         let owner = self.folios.get(self.owner);
         // The references first: a present entry without one could be used.
         let entries = sites.iter().map(|site| site.entries).sum();
@@ -290,5 +287,19 @@ impl Drop for MigrationEntries<'_> {
         }
         rule(restored == entries, "an entry changed that only its migrator may change");
         self.tables.rmap.put(self.owner, sites);
+    }
+}
+
+impl Drop for MigrationEntries<'_> {
+    #[doc(alias = "remove_migration_ptes")]
+    fn drop(&mut self) {
+        let sites = std::mem::take(&mut self.sites);
+        if sites.is_empty() || broken("entries-left-behind") {
+            return;
+        }
+        if self.owner == self.source && broken("undo-forgets-entries") {
+            return;
+        }
+        call(|| self.restore(sites));
     }
 }

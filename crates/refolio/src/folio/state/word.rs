@@ -52,10 +52,15 @@ impl Flag {
 }
 
 /// The word as it stood at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Snapshot(pub(super) u64);
 
 impl Snapshot {
+    /// The flags alone.
+    pub fn flags(self) -> Self {
+        Self(self.0 & (VERSION_ONE - 1) & !REFERENCES)
+    }
+
     pub fn references(self) -> u32 {
         (self.0 & REFERENCES) as u32
     }

@@ -91,22 +91,6 @@ pub const CACHE: &[Variant] = &[
         "The destination is up to date with Release: who sees that sees the copy.",
         "the fence of the freeze lies between the copy and it",
     ),
-    caught(
-        "identity-relaxed",
-        "evict_lookup",
-        "The identity is given with Release: file and index belong together.",
-    ),
-    caught(
-        "identity-load-relaxed",
-        "evict_lookup",
-        "The identity is looked at with Acquire: file and index belong together.",
-    ),
-    survives(
-        "clear-identity-relaxed",
-        "migrate_lookup",
-        "The identity is cleared with Release: who sees it finds the slot changed.",
-        "whoever sees it only looks again",
-    ),
     survives(
         "entry-load-relaxed",
         "scene_view_read",
