@@ -7,6 +7,7 @@ use std::time::Duration;
 use refolio::PAGE_SIZE;
 
 use super::ground;
+use super::kind::Kind;
 use super::look::{Way, judged};
 use super::machine::{Stop, refused};
 use super::play::{Actor, Me, Play};
@@ -153,13 +154,17 @@ fn registered(play: &Play, me: &mut Me) -> Result<bool, Stop> {
     Ok(true)
 }
 
-/// Puts a page into a pipe; what is read from there is what the page has by then.
+/// Puts a page into a pipe; what is read from there is what the page has by then. A page that KSM
+/// has merged is copied by the store that parts it from its twin, and the pipe keeps what it held:
+/// then nothing older than what had been written when it was put there.
 fn piped(play: &Play, me: &mut Me, for_long: bool) -> Result<(), Stop> {
     let Some(map) = &play.ground.map else { return Ok(()) };
     let (mut from, to) = pipe().map_err(refused("a pipe"))?;
     let to = OwnedFd::from(to);
     let page = me.rng.u64(0..play.ground.pages());
-    let cuts = play.ground.ledger.cuts();
+    let ledger = &play.ground.ledger;
+    let written = || ledger.parts_of(page).map(|part| ledger.before(part)).collect::<Vec<_>>();
+    let (cuts, then) = (ledger.cuts(), written());
     let put = sys::splice_out(&to, map, page);
     if put.map_err(refused("vmsplice"))? != PAGE_SIZE {
         return Ok(());
@@ -167,13 +172,14 @@ fn piped(play: &Play, me: &mut Me, for_long: bool) -> Result<(), Stop> {
     if for_long {
         std::thread::sleep(Duration::from_micros(me.rng.u64(200..5000)));
     }
-    let (ledger, mut bytes) = (&play.ground.ledger, vec![0; PAGE_SIZE]);
-    let before: Vec<_> = ledger.parts_of(page).map(|part| ledger.before(part)).collect();
+    let (now, mut bytes) = (written(), vec![0; PAGE_SIZE]);
     from.read_exact(&mut bytes).map_err(refused("reading a pipe"))?;
-    for (before, bytes) in before.into_iter().zip(bytes.chunks_exact(ledger.part_len())) {
+    let parts = then.into_iter().zip(now).zip(bytes.chunks_exact(ledger.part_len()));
+    for ((then, now), bytes) in parts {
+        let due = if play.ground.kind == Kind::Ksm { then } else { now };
         // A page that was cut off its file stays in the pipe as it was.
-        if ledger.is_quiet(before) && cuts.is_some() && cuts == ledger.cuts() {
-            ledger.judge(before, Some(bytes)).map_err(|(wrong, detail)| {
+        if ledger.is_quiet(now) && cuts.is_some() && cuts == ledger.cuts() {
+            ledger.judge(due, Some(bytes)).map_err(|(wrong, detail)| {
                 Stop::fails(wrong, format!("in a pipe that held it, {detail}"))
             })?;
         }

@@ -15,7 +15,7 @@ use super::super::ground::eventually;
 use super::super::machine::{Stop, refused};
 use super::super::movers::round_trips;
 use super::super::play::Play;
-use super::super::sys::{self, Map};
+use super::super::sys::{self, Child, Map, Source};
 use super::settle;
 use crate::content::{Content, LINE, LINES, Stamp, mix};
 use crate::tally::Fact;
@@ -26,11 +26,17 @@ fn length(settings: &Settings) -> Duration {
     settings.length * 12
 }
 
-/// Few pages, that each is moved often.
-const FEW: u64 = 8;
+/// Few pages, that each is moved often, and soon in a frame that was another one's.
+const FEW: u64 = 2;
 
-/// Lines that are read before the reader looks at the clock.
+/// Lines that are read before the reader looks whether it is over.
 const TURN: u64 = 256;
+
+/// How often the reader is put aside, at least: what is found goes by that, and not by time.
+const TIMES: u64 = 3000;
+
+/// On a busy machine that takes longer; at most so many times as long.
+const LONGER: u32 = 4;
 
 /// For so long sleeps, and then takes the processor, who puts the reader aside.
 const ASIDE: (Duration, Duration) = (Duration::from_micros(50), Duration::from_micros(400));
@@ -43,15 +49,23 @@ const ASIDE: (Duration, Duration) = (Duration::from_micros(50), Duration::from_m
 /// when one is unmapped, and they move as fast as can be.
 pub(super) fn read(play: &Arc<Play>, settings: &Settings) -> Result<(), Stop> {
     let (mut found, to) = pipe().map_err(refused("a pipe"))?;
-    let reader = sys::fork(|| read_on(play, settings, &to)).map_err(refused("fork"))?;
+    let board = Board(Map::new(Source::Shared, PAGE_SIZE).map_err(refused("mmap"))?);
+    let reader = sys::fork(|| read_on(play, &board, &to)).map_err(refused("fork"))?;
     drop(to);
-    let putter_aside = sys::fork(|| put_aside(settings)).map_err(refused("fork"))?;
+    let putter_aside = sys::fork(|| put_aside(&board)).map_err(refused("fork"))?;
+    // (Who was waited for has ended, says an error.)
+    let has_ended = |child: &Child| !matches!(child.ended(), Ok(None));
     let (start, mut moved) = (Instant::now(), Ok(()));
-    while moved.is_ok() && start.elapsed() < length(settings) {
+    let (least, most) = (length(settings), length(settings) * LONGER);
+    while moved.is_ok() && !has_ended(&reader) && start.elapsed() < most {
+        if start.elapsed() > least && board.times() >= TIMES {
+            break;
+        }
         moved = round_trips(play, 0..FEW);
     }
+    board.end();
     for child in [reader, putter_aside] {
-        if !eventually(settle(), || !matches!(child.ended(), Ok(None))) {
+        if !eventually(settle(), || has_ended(&child)) {
             child.kill();
             return Err(Stop::fails(Wrong::Hung, "a reader does not end"));
         }
@@ -69,17 +83,49 @@ pub(super) fn read(play: &Arc<Play>, settings: &Settings) -> Result<(), Stop> {
     }
 }
 
-/// In a child: reads until the time is over, and says how many lines; or the first one that was
-/// wrong, and where it is.
-fn read_on(play: &Play, settings: &Settings, mut to: &PipeWriter) -> u8 {
+/// What a process and its children tell each other: in memory that they share.
+struct Board(Map);
+
+impl Board {
+    const OVER: usize = 0;
+    const TIMES: usize = 64;
+
+    fn word(&self, at: usize) -> u64 {
+        let mut word = [0; 8];
+        self.0.load(at, &mut word);
+        u64::from_ne_bytes(word)
+    }
+
+    /// All are to come to their end.
+    fn end(&self) {
+        self.0.store(Self::OVER, &1u64.to_ne_bytes());
+    }
+
+    fn is_over(&self) -> bool {
+        self.word(Self::OVER) != 0
+    }
+
+    /// How often the reader was put aside.
+    fn times(&self) -> u64 {
+        self.word(Self::TIMES)
+    }
+
+    fn count(&self) {
+        self.0.store(Self::TIMES, &(self.times() + 1).to_ne_bytes());
+    }
+}
+
+/// In a child: reads until it is over, and says how many lines; or the first one that was wrong, and
+/// where it is.
+fn read_on(play: &Play, board: &Board, mut to: &PipeWriter) -> u8 {
     on_one_processor();
     // (Who cannot give way, reads nevertheless.)
     let _ = rustix::process::setpriority_process(None, 19);
     let Some(backing) = &play.ground.file else { return 1 };
     let bytes = play.ground.ledger.first_bytes();
     let mut rng = fastrand::Rng::with_seed(mix(play.seed));
-    let (start, mut count, mut line) = (Instant::now(), 0u64, [0; LINE]);
-    while count % TURN != 0 || start.elapsed() < length(settings) {
+    let (mut count, mut line) = (0u64, [0; LINE]);
+    while count % TURN != 0 || !board.is_over() {
         let at = rng.usize(0..FEW as usize * LINES) * LINE;
         if backing.file.read_exact_at(&mut line, at as u64).is_err() {
             return 1;
@@ -94,15 +140,15 @@ fn read_on(play: &Play, settings: &Settings, mut to: &PipeWriter) -> u8 {
 }
 
 /// In a child: takes the reader's processor for a moment, again and again.
-fn put_aside(settings: &Settings) -> u8 {
+fn put_aside(board: &Board) -> u8 {
     on_one_processor();
-    let start = Instant::now();
-    while start.elapsed() < length(settings) {
+    while !board.is_over() {
         std::thread::sleep(ASIDE.0);
         let awake = Instant::now();
         while awake.elapsed() < ASIDE.1 {
             std::hint::spin_loop();
         }
+        board.count();
     }
     0
 }

@@ -11,7 +11,7 @@ mod map;
 mod numa;
 mod swap;
 
-pub(super) use child::fork;
+pub(super) use child::{Child, fork};
 pub(super) use hold::{
     Registered, copy_in, copy_out, read_into, splice_out, sync_range, write_from,
 };
