@@ -35,7 +35,7 @@ pub const CACHE: &[Variant] = &[
         "bump-without-fence",
         "truncate_lookup",
         "Release between the new version and what follows, at truncation.",
-        "an orphan's bytes never change, and the identity is cleared with Release",
+        "an orphan's bytes never change, and whoever still sees its identity may read them",
     ),
     caught(
         "try-get-relaxed",
