@@ -180,6 +180,11 @@ pub const CACHE: &[Variant] = &[
         "migrate_lookup",
         "Whoever got a reference looks whether it is to the right page.",
     ),
+    caught(
+        "frozen-skips-look",
+        "scene_guarded_frame",
+        "Who meets a frozen folio looks whether the slot still names it, and waits for that one.",
+    ),
     caught("entry-skips-recheck", "migrate_fault", "Entry, reference, entry again.")
         .since("e66f17ff7177, c9d398fa2378"),
     caught("hint-believed", "migrate_hint", "A hint proves nothing."),
@@ -254,6 +259,11 @@ pub const CACHE: &[Variant] = &[
         "zap-skips-lock",
         "scene_memory",
         "An entry is emptied under the lock of the folio that it names.",
+    ),
+    caught(
+        "zap-skips-look",
+        "scene_guarded_frame",
+        "A view that ends waits for an entry's folio only while the entry names it.",
     ),
     caught("write-skips-lock", "write_write", "A writer holds the folio lock."),
     caught(
