@@ -9,7 +9,7 @@ use crate::write;
 pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(2),
-    outcomes: &["evicted", "not evicted", "slept"],
+    outcomes: &["evicted", "not evicted", "slept", "touched"],
     protections: &[("frozen-skips-look", "deadlock"), ("zap-skips-look", "deadlock")],
     scenes: &[looked_up, unmapped],
 };

@@ -7,7 +7,7 @@ use super::world::{World, first, full, meet, value_of};
 pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
-    outcomes: &["found here", "stale", "frozen", "nothing"],
+    outcomes: &["found here", "stale", "nothing"],
     protections: &[("lookup-skips-recheck", "a strange page")],
     scenes: &[meeting],
 };
