@@ -196,7 +196,15 @@ pub fn reached(place: &'static str) {
 ///
 /// `act` must leave nothing behind in the thread's local variables but its result.
 pub fn call<R: std::hash::Hash>(act: impl FnOnce() -> R) -> R {
-    let Some(before) = with(|exec| exec.thread().history) else { return act() };
+    // That it is within is part of what it has done: a call within that ends with the same result
+    // has not ended this one.
+    let entered = with(|exec| {
+        let thread = exec.thread();
+        let before = thread.history;
+        thread.history = mix(before, 0x656e_7465_7200);
+        before
+    });
+    let Some(before) = entered else { return act() };
     let result = act();
     let hash = hash(&result);
     with(|exec| exec.thread().history = mix(mix(before, 0x6361_6c6c), hash));

@@ -1,7 +1,7 @@
 //! What the search finds, what it leaves out, and that it leaves out nothing that matters.
 
 use super::*;
-use crate::{AtomicU64, Condvar, Mutex, Retry, RwLock, reached, replay, thread, violated};
+use crate::{AtomicU64, Condvar, Mutex, Retry, RwLock, call, reached, replay, thread, violated};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -122,6 +122,27 @@ fn a_loop_that_nobody_ends_is_found_and_one_that_somebody_ends_is_not() {
 }
 
 #[test]
+fn of_a_thread_that_has_ended_counts_what_it_returned() {
+    let states = |remembers: bool| {
+        let verdict = all(move || {
+            let word = Arc::new(AtomicU64::new(0));
+            let adder = |word: Arc<AtomicU64>| {
+                move || {
+                    let saw: Vec<_> = (0..3).map(|_| word.fetch_add(1, Relaxed)).collect();
+                    if remembers { saw } else { Vec::new() }
+                }
+            };
+            let threads = [0; 3].map(|_| thread::spawn(adder(word.clone())));
+            let _ = threads.map(|thread| thread.join().unwrap());
+        });
+        assert!(verdict.violation.is_none(), "{verdict:?}");
+        verdict.states
+    };
+    let (all, few) = (states(true), states(false));
+    assert!(few * 3 < all * 2, "{few} and {all}");
+}
+
+#[test]
 fn a_panic_is_a_violation_with_its_own_words() {
     let said = rule(|| {
         let thread = thread::spawn(|| panic!("as {} as this", "bad"));
@@ -174,16 +195,19 @@ enum Act {
     CopyOdd(usize, usize),
     /// Adds to one under the lock of another, in two steps.
     Locked(usize, usize),
+    /// Adds to both, and remembers of what it saw only whether the first was odd.
+    Forget(usize, usize),
 }
 
 fn random_program(random: &mut fastrand::Rng) -> Vec<Vec<Act>> {
     let act = |random: &mut fastrand::Rng| {
         let (one, other) = (random.usize(0..2), random.usize(0..2));
-        match random.u32(0..6) {
+        match random.u32(0..7) {
             0 => Act::Add(one),
             1 => Act::Set(one, random.u64(0..3)),
             2 | 3 => Act::See(one),
             4 => Act::CopyOdd(one, other),
+            5 => Act::Forget(one, other),
             _ => Act::Locked(one, other),
         }
     };
@@ -217,6 +241,11 @@ fn play(program: Vec<Vec<Act>>, ends: Ends) -> Rc<dyn Fn()> {
                                     words[to].store(value, Relaxed);
                                 }
                             }
+                            Act::Forget(one, other) => saw.push(call(|| {
+                                let odd = call(|| words[one].fetch_add(1, Relaxed) % 2);
+                                words[other].fetch_add(1, Relaxed);
+                                odd
+                            })),
                             Act::Locked(lock, word) => {
                                 let mut times = locks[lock].lock();
                                 *times += 1;
