@@ -19,6 +19,7 @@
 use crate::core::{Core, FolioLock, Fresh, Obstacle, Why};
 use crate::folio::state::{Flag, Freeze};
 use crate::folio::{Folio, Identity};
+use crate::form::Form;
 use crate::mapping::Mapping;
 use crate::node::Node;
 use crate::sync::{Arc, broken, call, narrate};
@@ -27,29 +28,6 @@ use crate::trace::Step;
 use crate::units::{FrameNo, PageIndex, Vpn, folio_bytes};
 use crate::watch::Watch;
 use refolio_xarray::{Entry, Locked as Slots};
-
-/// What is checked before the freeze, and where (linux-mm, August 2021). All four are safe, because
-/// whoever takes a folio out of its slot holds the folio lock (rule 4).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Form {
-    /// Under the i_pages lock: references as expected? slot still the folio? then freeze. Mainline
-    /// until 5.15.
-    CheckThenFreeze,
-    /// The references under no lock; the slot under the i_pages lock, then freeze. The patch that
-    /// was under review.
-    EarlyCheck,
-    /// Under the i_pages lock: slot still the folio? then freeze. The first counter-proposal.
-    LoadThenFreeze,
-    /// Under the i_pages lock: freeze. The second one, merged as 0ef024621417 (5.16).
-    #[default]
-    FreezeOnly,
-}
-
-impl Form {
-    /// All four, in the order of history.
-    pub const ALL: [Form; 4] =
-        [Form::CheckThenFreeze, Form::EarlyCheck, Form::LoadThenFreeze, Form::FreezeOnly];
-}
 
 /// Where a page is known: in its file's mapping, or in a table.
 #[derive(Clone, Debug)]

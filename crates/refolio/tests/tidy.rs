@@ -18,6 +18,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "drain",
             "fault",
             "fill",
+            "form",
             "many",
             "migrate",
             "passes",

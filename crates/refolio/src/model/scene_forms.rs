@@ -3,7 +3,7 @@
 
 use super::search::Model;
 use super::world::{World, first, full, meet};
-use crate::migrate::Form;
+use crate::form::Form;
 
 pub const MODEL: Model = Model {
     cell: module_path!(),
