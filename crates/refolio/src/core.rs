@@ -452,6 +452,15 @@ pub(crate) struct FolioLock<'c> {
     pub frame: FrameNo,
 }
 
+impl FolioLock<'_> {
+    /// Gives the lock back, and a reference that the caller has, in one step.
+    pub fn unlock_and_put(self) {
+        let Self { core, frame } = *std::mem::ManuallyDrop::new(self);
+        let folio = core.folio(frame);
+        core.after_put(folio, folio.state.unlock_and_put());
+    }
+}
+
 impl Drop for FolioLock<'_> {
     fn drop(&mut self) {
         let wake = self.core.folio(self.frame).state.unlock();
@@ -466,4 +475,13 @@ impl Drop for FolioLock<'_> {
 pub(crate) struct Fresh<'c> {
     pub lock: FolioLock<'c>,
     pub folio: FolioRef<'c>,
+}
+
+impl Fresh<'_> {
+    /// Unlocks it, and gives the reference back that it was born with.
+    pub fn release(self) {
+        let Self { lock, folio } = self;
+        std::mem::forget(folio);
+        lock.unlock_and_put();
+    }
 }

@@ -308,7 +308,7 @@ fn copy_on_write(core: &Core, table: &Arc<Table>, at: Vpn, mapped: Mapped) -> Re
         }
     };
     let copy = fresh.folio.frame;
-    core.frames.copy(mapped.folio.add(mapped.page), copy, folio_bytes(0));
+    drop(core.frames.copy(mapped.folio.add(mapped.page), copy, folio_bytes(0)));
     let folio = fresh.folio.folio();
     folio.state.get_more(1);
     folio.state.mark_uptodate();

@@ -20,10 +20,11 @@ use crate::core::{Core, FolioLock, Fresh, Obstacle, Why};
 use crate::folio::state::{Flag, Freeze};
 use crate::folio::{Folio, Identity};
 use crate::form::Form;
+use crate::frame::Streams;
 use crate::mapping::Mapping;
 use crate::node::Node;
 use crate::sync::{Arc, broken, call, narrate};
-use crate::table::{MigrationEntries, Table};
+use crate::table::{Backing, MigrationEntries, Table};
 use crate::trace::Step;
 use crate::units::{FrameNo, PageIndex, Vpn, folio_bytes};
 use crate::watch::Watch;
@@ -42,6 +43,17 @@ impl Place {
         match self {
             Place::File(mapping, index) => Some(mapping.peek(*index)?.0),
             Place::Table(table, at) => Some(table.load(*at).mapped()?.folio),
+        }
+    }
+
+    /// The file, or the one that is viewed.
+    fn mapping(&self) -> Option<&Mapping> {
+        match self {
+            Place::File(mapping, _) => Some(mapping),
+            Place::Table(table, _) => match &table.backing {
+                Backing::File { mapping, .. } => Some(mapping),
+                Backing::Anonymous { .. } => None,
+            },
         }
     }
 }
@@ -110,9 +122,22 @@ struct Released<'c> {
 
 impl Drop for Released<'_> {
     fn drop(&mut self) {
+        self.discount();
+        self.core.put(self.frame);
+    }
+}
+
+impl Released<'_> {
+    /// With the folio lock.
+    fn release(self, lock: FolioLock<'_>) {
+        self.discount();
+        std::mem::forget(self);
+        lock.unlock_and_put();
+    }
+
+    fn discount(&self) {
         let Self { core, frame } = *self;
         core.node_of(frame).counters.nr_isolated.sub(core.folio(frame).pages());
-        core.put(frame);
     }
 }
 
@@ -138,7 +163,7 @@ struct Locked<'c> {
     source_lock: FolioLock<'c>,
     source: Isolated<'c>,
     /// None for anonymous memory.
-    mapping: Option<Arc<Mapping>>,
+    mapping: Option<&'c Mapping>,
 }
 
 /// Nobody can use the page through a table.
@@ -155,9 +180,12 @@ impl Unmapped<'_> {
     }
 }
 
-/// The bytes are there, too.
+/// The bytes are there, too, or on their way: those of a whole batch at once.
 #[derive(Debug)]
-pub(crate) struct Copied<'c>(Unmapped<'c>);
+pub(crate) struct Copied<'c> {
+    streams: Streams,
+    unmapped: Unmapped<'c>,
+}
 
 /// The page is the destination. Nothing can fail any more; dropping this completes the move, too.
 #[must_use]
@@ -173,7 +201,7 @@ pub(crate) struct Switched<'c> {
 impl<'c> Move<'c> {
     /// Steps 1 to 4: a page that nobody can use through a table, and nobody else can take.
     #[doc(alias = "migrate_folio_unmap")]
-    pub fn prepare(&self, place: &Place) -> Attempt<Unmapped<'c>> {
+    pub fn prepare(&self, place: &'c Place) -> Attempt<Unmapped<'c>> {
         let source = self.isolate(place)?;
         let destination = self.alloc(&source)?;
         let locked = self.lock(place, source, destination)?;
@@ -222,7 +250,7 @@ impl<'c> Move<'c> {
     /// whether the folio still is the page (rule 4).
     fn lock(
         &self,
-        place: &Place,
+        place: &'c Place,
         source: Isolated<'c>,
         destination: Fresh<'c>,
     ) -> Attempt<Locked<'c>> {
@@ -235,13 +263,10 @@ impl<'c> Move<'c> {
             return Err(Stop::Again(core.obstacle(frame, Why::Locked)));
         }
         let source_lock = FolioLock { core, frame };
-        let mapping = match (folio.identity(), place) {
-            (None, _) if !folio.state.has(Flag::ANON) => return Err(Stop::Gone),
-            (None, _) => None,
-            (Some(id), Place::File(mapping, _)) if id.mapping() == mapping.id => {
-                Some(mapping.clone())
-            }
-            (Some(id), _) => Some(core.mappings.get(id.mapping()).ok_or(Stop::Gone)?),
+        let mapping = match folio.identity() {
+            None if !folio.state.has(Flag::ANON) => return Err(Stop::Gone),
+            None => None,
+            Some(id) => Some(place.mapping().filter(|it| it.id == id.mapping()).ok_or(Stop::Gone)?),
         };
         if place.folio() != Some(frame) && !broken("migrate-skips-recheck") {
             return Err(Stop::Gone);
@@ -286,20 +311,19 @@ impl<'c> Move<'c> {
             Self::give_up(unmapped);
             return Err(Stop::Again(self.core.obstacle(source, Why::References)));
         }
-        if !broken("copy-after-switch") {
-            self.copy_bytes(locked);
-        }
+        let late = broken("copy-after-switch");
+        let streams = if late { Streams::default() } else { self.copy_bytes(locked) };
         let len = folio_bytes(folio.order());
         self.tell(Step::Copy, "Move::copy", &unmapped, || {
             format!("references are {expected} as expected; copied {len} bytes")
         });
-        Ok(Copied(unmapped))
+        Ok(Copied { streams, unmapped })
     }
 
-    fn copy_bytes(&self, locked: &Locked<'c>) {
+    fn copy_bytes(&self, locked: &Locked<'c>) -> Streams {
         let (from, to) = (locked.source.frame, locked.destination.folio.frame);
         let order = if broken("one-page-copied") { 0 } else { locked.source.folio().order() };
-        self.core.frames.copy(from, to, folio_bytes(order));
+        self.core.frames.copy(from, to, folio_bytes(order))
     }
 
     /// Undoes steps 4 to 1.
@@ -316,24 +340,25 @@ impl<'c> Move<'c> {
     #[doc(alias = "folio_migrate_mapping")]
     pub fn switch(&self, copied: Copied<'c>) -> Attempt<Switched<'c>> {
         begins(Step::Switch);
-        let Copied(unmapped) = copied;
+        let Copied { streams, unmapped } = copied;
+        drop(streams); // The bytes are there before anybody can find the destination.
         let source = unmapped.locked.source.folio();
         let destination = unmapped.locked.destination.folio.folio();
         let dirty = source.state.has(Flag::DIRTY);
-        match &unmapped.locked.mapping {
+        match unmapped.locked.mapping {
             Some(mapping) => {
                 call(|| self.switch_in_file(&unmapped, mapping))?;
                 self.count(&unmapped, dirty);
             }
             None => {
                 self.freeze(&unmapped)?;
-                destination.inherit(source);
-                let wake = source.state.unfreeze(unmapped.expected());
+                destination.inherit(source, 0);
+                let wake = source.state.unfreeze_moved(unmapped.expected());
                 self.core.folios.wake(unmapped.locked.source.frame, wake);
             }
         }
         if broken("copy-after-switch") {
-            self.copy_bytes(&unmapped.locked);
+            drop(self.copy_bytes(&unmapped.locked));
         }
         self.tell(Step::Switch, "Move::switch", &unmapped, || {
             "froze the source, exchanged it for the destination, thawed it".into()
@@ -370,11 +395,10 @@ impl<'c> Move<'c> {
         let (pages, private) = (folio.pages(), u32::from(folio.private().is_some()));
         let to = destination.folio.folio();
         to.set_identity(identity);
-        to.inherit(folio);
-        to.state.get_more(pages + private);
+        to.inherit(folio, pages + private);
         let wrong = i32::from(broken("thaw-one-too-many")) - i32::from(broken("thaw-one-too-few"));
         let left = (expected - pages - private).wrapping_add_signed(wrong);
-        let thaw = || folio.state.unfreeze(left);
+        let thaw = || folio.state.unfreeze_moved(left);
         let early = broken("thaw-before-store").then(thaw);
         self.exchange(&mut slots, unmapped, identity);
         let early = early.or_else(|| broken("identity-left-behind").then(thaw));
@@ -445,9 +469,8 @@ impl<'c> Move<'c> {
         let (from, to) = (source.frame, destination.folio.frame);
         drop(list); // on the LRU
         drop(entries); // present again, for the destination
-        drop(destination); // unlocked; the allocation's reference goes
-        drop(source_lock); // whoever waited looks again, and finds the destination
-        drop(source); // the last put
+        destination.release(); // unlocked; the allocation's reference goes
+        source.release(source_lock); // whoever waited finds the destination; the last put
         self.watch.tell(self.core, Step::Finish, "Move::finish", from, Some(to), || {
             format!("entries name frame {}, both unlocked, frame {} freed", to.0, from.0)
         });

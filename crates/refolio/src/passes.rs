@@ -134,9 +134,9 @@ struct Pending {
     obstacle: Option<Obstacle>,
 }
 
-struct Passes<'m, 'c> {
+struct Passes<'c> {
     core: &'c Core,
-    places: &'m [Place],
+    places: &'c [Place],
     how: Migrate<'c>,
     moving: Move<'c>,
     report: Vec<PageOutcome>,
@@ -147,7 +147,7 @@ struct Passes<'m, 'c> {
 #[doc(alias = "migrate_pages")]
 pub(crate) fn migrate<'c>(
     core: &'c Core,
-    places: &[Place],
+    places: &'c [Place],
     to: &'c Node,
     how: &Migrate<'c>,
 ) -> Report {
@@ -166,14 +166,14 @@ pub(crate) fn migrate<'c>(
 }
 
 /// One attempt for one page that waits for nothing: for reclaim.
-pub(crate) fn demote(core: &Core, place: &Place, to: &Node) -> bool {
+pub(crate) fn demote<'c>(core: &'c Core, place: &'c Place, to: &'c Node) -> bool {
     let watch = Watch::default();
     let moving = Move { core, to, keep: to.marks.low, form: Form::default(), watch };
     let moved = moving.prepare(place).and_then(|p| moving.copy(p)).and_then(|p| moving.switch(p));
     moved.map(|switched| moving.finish(switched)).is_ok()
 }
 
-impl<'c> Passes<'_, 'c> {
+impl Passes<'_> {
     fn run(&mut self) {
         let mode = self.how.mode;
         for pass in 0..PASSES {

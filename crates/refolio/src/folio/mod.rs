@@ -198,12 +198,12 @@ impl Folio {
         self.private.store(word, Relaxed);
     }
 
-    /// What moves with the bytes besides them, from the frozen `source`.
-    pub fn inherit(&self, source: &Folio) {
+    /// What moves with the bytes besides them, from the frozen `source`; see [`State::inherit`].
+    pub fn inherit(&self, source: &Folio, references: u32) {
         if !broken("private-left-behind") {
             self.private.store(source.private.load(Relaxed), Relaxed);
         }
-        self.state.inherit(&source.state);
+        self.state.inherit(&source.state, references);
     }
 }
 

@@ -275,15 +275,23 @@ impl State {
     /// From frozen to `count` references.
     #[doc(alias = "folio_ref_unfreeze")]
     pub fn unfreeze(&self, count: u32) -> Wake {
+        self.thaw(count, 0)
+    }
+
+    /// The same of a folio whose bytes are another's now: what that has [`inherit`](Self::inherit)ed
+    /// is gone here.
+    pub fn unfreeze_moved(&self, count: u32) -> Wake {
+        self.thaw(count, Flag::MOVES & !Flag::ANON.0 & !Flag::UPTODATE.0)
+    }
+
+    fn thaw(&self, count: u32, gone: u64) -> Wake {
         // Release: whoever gets a reference (or reads the word) sees what was done while frozen.
         let order = if broken("unfreeze-relaxed") { Relaxed } else { Release };
         call(|| {
-            if broken("count-without-freeze") {
-                let thawed = self.update(order, |word| Some(word & !REFERENCES | u64::from(count)));
-                return Wake(thawed.is_ok_and(|word| word & Flag::WAITERS.0 != 0));
-            }
-            let before = self.0.fetch_add(u64::from(count), order);
-            rule(before & REFERENCES == 0, "only a frozen folio is unfrozen");
+            let thawed = |word| Some(word & !REFERENCES & !gone | u64::from(count));
+            let (Ok(before) | Err(before)) = self.update(order, thawed);
+            let frozen = before & REFERENCES == 0 || broken("count-without-freeze");
+            rule(frozen, "only a frozen folio is unfrozen");
             Wake(before & Flag::WAITERS.0 != 0)
         })
     }
@@ -312,6 +320,26 @@ impl State {
     pub fn unlock(&self) -> Wake {
         // Release: the next holder sees what was done under the lock.
         self.clear(Flag::LOCKED, if broken("unlock-relaxed") { Relaxed } else { Release })
+    }
+
+    /// Gives the folio lock back, and with it a reference, in one step.
+    pub fn unlock_and_put(&self) -> Put {
+        // Release: as `unlock` and `put_many`.
+        let relaxed = broken("unlock-relaxed") || broken("put-relaxed");
+        let order = if relaxed { Relaxed } else { Release };
+        call(|| {
+            let before = self.0.fetch_sub(Flag::LOCKED.0 + 1, order);
+            rule(before & Flag::LOCKED.0 != 0, "only what was set is cleared");
+            rule(before & REFERENCES != 0, "a reference was put twice");
+            if before & REFERENCES > 1 {
+                return Put::Others { wake: before & Flag::WAITERS.0 != 0 };
+            }
+            // Acquire (fence): as `put_many`.
+            if !broken("last-put-without-fence") {
+                fence(Acquire);
+            }
+            Put::Last
+        })
     }
 
     /// Announces a sleeper, under the lock of its queue; the word with the announcement in it.
@@ -380,18 +408,17 @@ impl State {
         call(|| isolated().is_ok())
     }
 
-    /// The flags that move with the bytes, from the frozen `source` to this folio; gone from the
-    /// source, whose bytes are nobody's any more.
+    /// The flags that move with the bytes, from the frozen `source` to this folio, and `references`
+    /// more, for whoever held the source.
     #[doc(alias = "folio_migrate_flags")]
-    pub fn inherit(&self, source: &State) {
-        let left = Flag::MOVES & !Flag::ANON.0 & !Flag::UPTODATE.0;
+    pub fn inherit(&self, source: &State, references: u32) {
         // Release: as `mark_uptodate`.
         let order = if broken("inherit-relaxed") { Relaxed } else { Release };
         let lost = if broken("dirty-left-behind") { Flag::DIRTY.0 } else { 0 };
         call(|| {
-            // Relaxed: `unfreeze` publishes the source's word.
-            let flags = source.0.fetch_and(!left, Relaxed);
-            self.0.fetch_or(flags & Flag::MOVES & !lost, order);
+            // Relaxed: it is locked and frozen by us; what changes still are hints.
+            let flags = source.0.load(Relaxed) & Flag::MOVES & !lost;
+            _ = self.update(order, |word| Some((word | flags) + u64::from(references)));
         });
     }
 

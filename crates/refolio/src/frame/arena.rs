@@ -221,7 +221,7 @@ impl Arena {
         unsafe { x86_64::zero(self.at(at, len), len) }
     }
 
-    /// Copies folios.
+    /// Copies folios, by stores that are on their way when this returns.
     pub fn copy(&self, from: usize, to: usize, len: usize) {
         check_copy(from, to, len);
         // SAFETY: in the arena, as in `store`; aligned and disjoint, as was checked.

@@ -101,10 +101,11 @@ impl Frames {
     }
 
     /// Copies the bytes of a folio to another one, of which the caller is the only writer. They are
-    /// there for whoever sees a later Release store of the caller.
+    /// on their way when this returns: many copies can be.
     #[doc(alias = "folio_copy")]
-    pub fn copy(&self, from: FrameNo, to: FrameNo, len: usize) {
+    pub fn copy(&self, from: FrameNo, to: FrameNo, len: usize) -> Streams {
         self.arena.copy(byte(from), byte(to), len);
+        Streams(())
     }
 
     /// The bytes of a folio in place. (Under the model checker: a copy of them as they are now.)
@@ -164,6 +165,20 @@ impl Frames {
         offset: u64,
     ) -> io::Result<usize> {
         self.arena.pread(fd, at, len, offset)
+    }
+}
+
+/// Copies of this thread that are on their way. Once it is dropped they are there, for whoever sees a
+/// later Release store of this thread: before the destination is shown to anybody, or freed.
+#[must_use]
+#[derive(Debug, Default)]
+pub(crate) struct Streams(());
+
+impl Drop for Streams {
+    #[inline]
+    fn drop(&mut self) {
+        #[cfg(all(target_arch = "x86_64", not(any(refolio_model, miri, refolio_tsan))))]
+        x86_64::settle();
     }
 }
 

@@ -174,8 +174,8 @@ pub(super) unsafe fn zero(to: *mut u8, len: usize) {
 }
 
 /// Copies frames to frames past the caches: nobody has asked for the copy yet, and what it would
-/// displace is in use. It also saves reading the destination first. Ends with a fence, so that a
-/// later release publishes the copy.
+/// displace is in use. It also saves reading the destination first. The stores are on their way when
+/// this returns; [`settle`] waits for them, so that a later release publishes the copy.
 ///
 /// # Safety
 /// As for [`copy`]; `to` is aligned to 64, and `len` a multiple of 64 above 0.
@@ -194,7 +194,6 @@ pub(super) unsafe fn stream(from: *const u8, to: *mut u8, len: usize, avx512: bo
                 "add {at}, 64",
                 "cmp {at}, {len}",
                 "jb 2b",
-                "sfence",
                 from = in(reg) from, to = in(reg) to, len = in(reg) len,
                 at = inout(reg) 0_usize => _, out("xmm16") _, out("xmm17") _, options(nostack),
             );
@@ -212,11 +211,17 @@ pub(super) unsafe fn stream(from: *const u8, to: *mut u8, len: usize, avx512: bo
                 "add {at}, 64",
                 "cmp {at}, {len}",
                 "jb 2b",
-                "sfence",
                 from = in(reg) from, to = in(reg) to, len = in(reg) len,
                 at = inout(reg) 0_usize => _,
                 out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _, options(nostack),
             );
         }
     }
+}
+
+/// Streaming stores of this thread are where everybody sees them before any later store is.
+#[inline(always)]
+pub(super) fn settle() {
+    // SAFETY: every x86-64 has it, and nothing but the order of stores depends on it.
+    unsafe { asm!("sfence", options(nostack, preserves_flags)) }
 }

@@ -70,7 +70,8 @@ fn switch_beside(look: fn(&World), ahead: bool) {
     }
     world.load(0);
     let moving = world.moving(1);
-    let copied = moving.prepare(&world.place(0)).and_then(|unmapped| moving.copy(unmapped));
+    let page = world.place(0);
+    let copied = moving.prepare(&page).and_then(|unmapped| moving.copy(unmapped));
     if ahead {
         let destination = world.core.nodes[1].first;
         world.core.hints.set(world.mapping.identity(PageIndex(0)), 1, destination);

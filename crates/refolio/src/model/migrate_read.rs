@@ -33,7 +33,8 @@ fn until_copied() {
     world.load(0);
     let reader = world.spawn(read);
     let moving = world.moving(1);
-    let copied = moving.prepare(&world.place(0)).and_then(|unmapped| moving.copy(unmapped));
+    let page = world.place(0);
+    let copied = moving.prepare(&page).and_then(|unmapped| moving.copy(unmapped));
     drop(copied.unwrap());
     reader.join().unwrap();
     world.check_at_rest(&[full(first(0))]);
@@ -43,7 +44,8 @@ fn from_the_switch_on() {
     let world = World::new(2, 1);
     world.load(0);
     let moving = world.moving(1);
-    let copied = moving.prepare(&world.place(0)).and_then(|unmapped| moving.copy(unmapped));
+    let page = world.place(0);
+    let copied = moving.prepare(&page).and_then(|unmapped| moving.copy(unmapped));
     let reader = world.spawn(read);
     moving.finish(moving.switch(copied.unwrap()).unwrap());
     world.reuse();

@@ -30,7 +30,8 @@ fn meeting() {
     let world = World::new(2, 1);
     world.load(0);
     let moving = world.moving(1);
-    let copied = moving.prepare(&world.place(0)).and_then(|unmapped| moving.copy(unmapped));
+    let page = world.place(0);
+    let copied = moving.prepare(&page).and_then(|unmapped| moving.copy(unmapped));
     let looker = world.spawn(look);
     let refiller = world.spawn(|world| {
         world.resize(0);

@@ -173,12 +173,31 @@ fn what_moves_with_the_bytes_goes_to_the_destination_and_the_rest_stays() {
     let source = used(1, &[&moves[..], &[Flag::UPTODATE, Flag::LOCKED]].concat());
     source.set(Flag::LOCKED);
     let _ = source.expect_waiter();
+    assert_eq!(source.freeze(1), Freeze::Frozen);
     let destination = State::free();
     destination.claim(&[]);
-    destination.inherit(&source);
+    destination.set(Flag::REFERENCED); // By somebody who is late.
+    destination.inherit(&source, 2);
     let moved = vec!["locked", "uptodate", "dirty", "referenced", "active", "private"];
-    assert_eq!(of(&destination), (1, moved));
+    assert_eq!(of(&destination), (3, moved));
+    assert_eq!(source.unfreeze_moved(1), Wake(true));
     assert_eq!(of(&source), (1, vec!["locked", "waiters", "uptodate"]));
+}
+
+#[test]
+fn a_lock_and_a_reference_go_together_as_they_would_one_after_the_other() {
+    for sleeps in [false, true] {
+        let state = used(2, &[Flag::DIRTY]);
+        assert!(state.try_lock());
+        if sleeps {
+            let _ = state.expect_waiter();
+        }
+        assert_eq!(state.unlock_and_put(), Put::Others { wake: sleeps });
+        assert_eq!(of(&state).0, 1);
+        assert!(state.try_lock());
+        assert_eq!(state.unlock_and_put(), Put::Last);
+        assert!(!state.has(Flag::LOCKED) && state.has(Flag::DIRTY));
+    }
 }
 
 #[test]
