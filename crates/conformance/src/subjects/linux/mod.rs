@@ -172,6 +172,8 @@ fn exists(kind: Kind, trigger: Trigger, column: Column) -> bool {
     let reaches = kind.is_mapped() || matches!(trigger, Trigger::Compaction | Trigger::Offline);
     let meets = match trigger {
         Trigger::MovePages => column.applies(kind),
+        // (No kernel compacts huge pages of the pool: one case is enough to say so.)
+        Trigger::Compaction if kind == Kind::Hugetlb => column == Column::Writers,
         Trigger::Compaction => {
             column.applies(kind) && column != Column::SecondMover && column != Column::All
         }
@@ -257,6 +259,9 @@ fn cell_run(
     settings: &Settings,
     facts: &mut Vec<(&'static str, u64)>,
 ) -> Result<(), Vec<Stop>> {
+    if (kind, trigger) == (Kind::Hugetlb, Trigger::Compaction) {
+        return Err(vec![Stop::Lacks("a kernel that compacts huge pages of the pool")]);
+    }
     let mut cast = column.cast(kind);
     cast.extend(trigger.actors(&machine).map_err(|stop| vec![stop])?);
     let play = set(machine, (kind, trigger, column), settings).map_err(|stop| vec![stop])?;
