@@ -274,7 +274,8 @@ fn cell_run(
         _ => settings.hope,
     };
     // One turn of these can take as long as another case may wait, on a machine that is busy.
-    let patience = settings.patience * if trigger.takes_all() { 2 } else { 1 };
+    let is_slow = trigger.takes_all() || trigger == Trigger::Compaction;
+    let patience = settings.patience * if is_slow { 2 } else { 1 };
     let limits = Settings { hope, patience, ..settings.clone() };
     let stops = play.play(&cast, &column.reach(kind), &limits);
     let none = Counters::default();
