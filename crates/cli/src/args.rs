@@ -219,7 +219,7 @@ pub struct Migrate {
     pub form: FormName,
 
     /// Seed of all choices and patterns [default: a random one, which the report names]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = seed)]
     pub seed: Option<u64>,
 
     /// Write the figures to this file, as JSON; `-` is standard output
@@ -266,7 +266,7 @@ pub struct Conform {
     pub case: Option<String>,
 
     /// Seed of whatever the suite can decide [default: a random one, which the report names]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = seed)]
     pub seed: Option<u64>,
 
     /// How often, each time with the next seed: a number, or until-failure [default: 1; soak: for ever]
@@ -328,6 +328,12 @@ pub struct Reports {
     /// Print KTAP instead of the matrix, for kernel CI
     #[arg(long)]
     pub ktap: bool,
+}
+
+/// A seed on the command line.
+pub fn seed(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| "a seed is a whole number from 0 to 2^64 - 1, as reports name it".into())
 }
 
 /// How often a case is run.

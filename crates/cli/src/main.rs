@@ -45,9 +45,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// Help and version are no errors; a value that makes no sense is told in one line.
+/// Help and version are no errors; values that make no sense, or no sense together, are told in one
+/// line.
 fn refuse(error: &clap::Error) -> ExitCode {
-    if matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue) {
+    use ErrorKind::{ArgumentConflict, InvalidValue, MissingRequiredArgument, ValueValidation};
+    let kinds = [ArgumentConflict, InvalidValue, MissingRequiredArgument, ValueValidation];
+    if kinds.contains(&error.kind()) {
         let text = error.to_string();
         let told = text.split("\n\n").next().unwrap_or_default();
         let line: Vec<_> = told.split_whitespace().collect();

@@ -188,6 +188,7 @@ fn what_is_no_kernel_is_refused() {
     refused(run(&args), &["empty", "no kernel module"]);
 }
 
+/// One line each: before anything is fetched, which would be told in another one.
 #[test]
 fn machines_that_make_no_sense() {
     if missing().is_some_and(|it| it.contains("qemu")) {
@@ -201,6 +202,16 @@ fn machines_that_make_no_sense() {
         (&["--drill=fire"], &["--drill", "panic"]),
         (&["--log=/nowhere/at/all"], &["/nowhere/at/all", "--log"]),
         (&["--accel=magic"], &["--accel", "tcg"]),
+        (&["--profile=long"], &["--profile", "quick"]),
+        (&["--case=special/nothing"], &["--case special/nothing", "--list"]),
+        (&["--seed=0x7"], &["--seed", "a whole number"]),
+        (&["--repeat=0"], &["--repeat", "until-failure"]),
+        (&["--debian=trixie"], &["--debian", "6.12"]),
+        (&["--fs=zfs"], &["--fs zfs", "ext4"]),
+        (&["--fs=ext4,ext4"], &["ext4", "twice"]),
+        (&["--fs=ext4", "--mem=256M"], &["--mem", "2 nodes need 512 MiB"]),
+        (&["--fs=ext4", "--mem=4T"], &["--mem", "available"]),
+        (&["--fs=ext4", "--disk=900T"], &["TMPDIR", "--disk"]),
     ] {
         let args: Vec<_> = ["lab"].iter().chain(args).copied().collect();
         refused(run(&args), words);

@@ -74,8 +74,7 @@ pub fn run(
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child =
         command.spawn().map_err(|error| Failure::broken("starting a case's process", error))?;
-    let limit = settings.profile.length() + settings.profile.hope() * 4 + PATIENCE + GRACE;
-    let (status, hung) = wait(&mut child, limit)?;
+    let (status, hung) = wait(&mut child, limit(settings.profile))?;
     let read = |from: Option<&mut dyn Read>| {
         let mut text = String::new();
         // Of a process that cannot be killed, nothing is read: its end of the pipe stays open.
@@ -99,6 +98,11 @@ pub fn run(
         without_a_word(case, seed, wrong, detail, start.elapsed())
     });
     Ok((judged, notes))
+}
+
+/// How long a case's process may take.
+pub fn limit(profile: Profile) -> Duration {
+    profile.length() + profile.hope() * 4 + PATIENCE + GRACE
 }
 
 fn name(profile: Profile) -> &'static str {

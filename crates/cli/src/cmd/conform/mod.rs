@@ -19,8 +19,10 @@ use refolio_conformance::{Gaps, Subject};
 use crate::args::{Conform, Repeat, SubjectName};
 use crate::exit::{Exit, Failure};
 use crate::{signal, text};
+pub use child::limit;
 use kernel_log::KernelLog;
 use plan::Planned;
+pub use plan::named;
 use told::Run;
 
 /// Runs the command.

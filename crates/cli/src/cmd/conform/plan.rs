@@ -71,22 +71,27 @@ fn all(subject: SubjectName) -> Vec<Planned> {
     }
 }
 
+/// The cases with this name; there are some.
+pub fn named(subject: SubjectName, name: &str) -> Result<Vec<Planned>, Failure> {
+    let mut chosen: Vec<_> =
+        all(subject).into_iter().filter(|case| matches(name, case.name())).collect();
+    chosen.sort_by_key(Planned::turn);
+    if chosen.is_empty() {
+        let subject = subject.name();
+        return Err(Failure::unusable(format!(
+            "--case {name}: there is no such case; `refolio conform --subject {subject} --list` \
+             names them"
+        )));
+    }
+    Ok(chosen)
+}
+
 /// What the command line asks for.
 pub fn cases(args: &Conform) -> Result<Vec<Planned>, Failure> {
-    let all = all(args.subject);
     if let Some(name) = &args.case {
-        let mut chosen: Vec<_> =
-            all.iter().filter(|case| matches(name, case.name())).copied().collect();
-        chosen.sort_by_key(Planned::turn);
-        if chosen.is_empty() {
-            let subject = args.subject.name();
-            return Err(Failure::unusable(format!(
-                "--case {name}: there is no such case; `refolio conform --subject {subject} --list` \
-                 names them"
-            )));
-        }
-        return Ok(chosen);
+        return named(args.subject, name);
     }
+    let all = all(args.subject);
     let (profile, nodes) = (args.profile.profile(), linux::nodes());
     let has = |case: &Planned| match case {
         Planned::Here(_) => true,

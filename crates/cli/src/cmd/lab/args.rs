@@ -1,12 +1,15 @@
 //! What the command line of `refolio lab` says.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use super::kernel;
 use super::plan::Drill;
 use super::qemu::Accel;
-use crate::args::{ProfileName, Repeat, Reports};
+use crate::args::{self, ProfileName, Repeat, Reports};
+use crate::cmd::conform;
 use crate::size;
 
 /// Options of `refolio lab`.
@@ -25,7 +28,7 @@ pub struct Lab {
     pub case: Option<String>,
 
     /// Seed of whatever the suite can decide [default: a random one, which the report names]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = args::seed)]
     pub seed: Option<u64>,
 
     /// How often, each time with the next seed: a number, or until-failure [soak: for ever]
@@ -45,7 +48,8 @@ pub struct Lab {
     pub modules: Option<PathBuf>,
 
     /// Which of Debian's kernels: a series such as 6.12, or newest [default: the release's]
-    #[arg(long, value_name = "SERIES", conflicts_with = "kernel", help_heading = "The kernel")]
+    #[arg(long, value_name = "SERIES", value_parser = kernel::series, conflicts_with = "kernel",
+          help_heading = "The kernel")]
     pub debian: Option<String>,
 
     /// More words for the kernel's command line
@@ -93,10 +97,10 @@ pub struct Lab {
     #[arg(long, value_enum, help_heading = "The machine")]
     pub accel: Option<Accel>,
 
-    /// A guest that says nothing for so many seconds has failed
+    /// A guest that says nothing for so many seconds has failed [default: as long as a case may take]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..),
-          default_value_t = 120, help_heading = "The machine")]
-    pub silence: u64,
+          help_heading = "The machine")]
+    pub silence: Option<u64>,
 
     /// Write the kernel's whole log to this file
     #[arg(long, value_name = "FILE")]
@@ -108,6 +112,13 @@ pub struct Lab {
 }
 
 impl Lab {
+    /// How long a guest may say nothing. Whatever hangs in a case is told by the suite, with where it
+    /// hangs; so that comes first.
+    pub fn silence(&self) -> Duration {
+        const LONGER: Duration = Duration::from_secs(30);
+        self.silence.map_or(conform::limit(self.profile.profile()) + LONGER, Duration::from_secs)
+    }
+
     /// The command that makes the same machine again, up to the case.
     pub fn command(&self) -> String {
         let mut words = vec!["refolio lab".to_owned()];

@@ -44,6 +44,29 @@ const MAKERS: &[Maker] = &[
     },
 ];
 
+/// Refuses file systems that nobody knows, that are named twice, or whose tools are not there.
+pub fn check(names: &[String]) -> Result<(), Failure> {
+    for (at, name) in names.iter().enumerate() {
+        let maker = maker(name)?;
+        if names[..at].contains(name) {
+            return Err(Failure::unusable(format!("--fs: {name} is named twice; once is enough")));
+        }
+        let tools = [maker.make[0], maker.check[0]];
+        if let Some(tool) = tools.iter().find(|tool| !found(tool).is_file()) {
+            return Err(maker.lacks(tool, "it is missing"));
+        }
+    }
+    Ok(())
+}
+
+fn maker(fs: &str) -> Result<&'static Maker, Failure> {
+    MAKERS.iter().find(|maker| maker.name == fs).ok_or_else(|| {
+        let known: Vec<_> = MAKERS.iter().map(|maker| maker.name).collect();
+        let known = known.join(", ");
+        Failure::unusable(format!("--fs {fs}: unknown; known are {known} (and tmpfs, always)"))
+    })
+}
+
 /// A disk.
 #[derive(Debug)]
 pub struct Disk {
@@ -55,11 +78,7 @@ pub struct Disk {
 impl Disk {
     /// Makes the image (it takes space as it is written to) and formats it.
     pub fn make(fs: &str, bytes: u64, folder: &Path) -> Result<Self, Failure> {
-        let maker = MAKERS.iter().find(|maker| maker.name == fs).ok_or_else(|| {
-            let known: Vec<_> = MAKERS.iter().map(|maker| maker.name).collect();
-            let known = known.join(", ");
-            Failure::unusable(format!("--fs {fs}: unknown; known are {known} (and tmpfs, always)"))
-        })?;
+        let maker = maker(fs)?;
         let image = folder.join(format!("{fs}.img"));
         File::create(&image).and_then(|file| file.set_len(bytes)).map_err(|error| {
             let bytes = size::show(bytes);
@@ -90,14 +109,15 @@ impl Disk {
 
 impl Maker {
     fn tool(&self, words: &[&str], image: &Path) -> Result<Output, Failure> {
-        let (name, package) = (words[0], self.package);
-        let output = Command::new(found(name)).args(&words[1..]).arg(image).output();
-        output.map_err(|error| {
-            Failure::unusable(format!(
-                "{name}: {error}: apt-get install {package}, or leave {} out with --fs",
-                self.name
-            ))
-        })
+        let output = Command::new(found(words[0])).args(&words[1..]).arg(image).output();
+        output.map_err(|error| self.lacks(words[0], &error.to_string()))
+    }
+
+    fn lacks(&self, tool: &str, why: &str) -> Failure {
+        let Self { name, package, .. } = self;
+        Failure::unusable(format!(
+            "{tool}: {why}: apt-get install {package}, or leave {name} out with --fs"
+        ))
     }
 }
 

@@ -4,6 +4,7 @@
 //! (`$XDG_CACHE_HOME/refolio/kernels`); nothing is installed, and no privilege is needed. The
 //! "cloud" flavour is taken: it boots in seconds, and has what the suite needs.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -68,21 +69,49 @@ fn of_release() -> Result<String, Failure> {
 
 fn of_series(series: &str) -> Result<String, Failure> {
     let names = apt("apt-cache", &["pkgnames", "linux-image-"], None)?;
-    let found = newest(names.lines(), series).map(String::from);
-    found.ok_or_else(|| unlisted(&format!("cloud kernel of the series {series}")))
+    newest(names.lines(), series).map(String::from).ok_or_else(|| {
+        let listed: Vec<_> = all_series(names.lines()).collect();
+        match listed.as_slice() {
+            [] => unlisted("cloud kernel"),
+            listed => Failure::unusable(format!(
+                "--debian {series}: apt lists no such kernel, but {}; see /etc/apt/sources.list for \
+                 other releases, or name a kernel with --kernel",
+                listed.join(", ")
+            )),
+        }
+    })
+}
+
+/// A series on the command line.
+pub fn series(text: &str) -> Result<String, String> {
+    let number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if text == "newest" || text.split('.').all(number) {
+        return Ok(text.to_owned());
+    }
+    Err("a series is two numbers, such as 6.12; or it is `newest`".into())
+}
+
+/// The numbers of a cloud kernel's version. A name without a third one is of a package that only
+/// names another one.
+fn version(package: &str) -> Option<Vec<u64>> {
+    let version = package.strip_prefix("linux-image-")?.strip_suffix("-cloud-amd64")?;
+    let numbers: Vec<_> = version.split(['.', '-', '+']).map_while(|it| it.parse().ok()).collect();
+    (numbers.len() > 2).then_some(numbers)
+}
+
+/// The series that packages are of, the oldest first.
+fn all_series<'a>(names: impl Iterator<Item = &'a str>) -> impl Iterator<Item = String> {
+    let found: BTreeSet<_> = names.filter_map(version).map(|it| (it[0], it[1])).collect();
+    found.into_iter().map(|(major, minor)| format!("{major}.{minor}"))
 }
 
 /// The package with the highest version, of a series or of all.
 fn newest<'a>(names: impl Iterator<Item = &'a str>, series: &str) -> Option<&'a str> {
-    let version = |name: &str| -> Option<Vec<u64>> {
-        let version = name.strip_prefix("linux-image-")?.strip_suffix("-cloud-amd64")?;
-        let fits = series == "newest" || version.starts_with(&format!("{series}."));
-        // A name without a third number is of a package that only names another one.
-        let numbers: Vec<_> =
-            version.split(['.', '-', '+']).map_while(|it| it.parse().ok()).collect();
-        (fits && numbers.len() > 2).then_some(numbers)
+    let fits = |name: &&str| {
+        let of = name.strip_prefix("linux-image-").unwrap_or_default();
+        series == "newest" || of.starts_with(&format!("{series}."))
     };
-    names.filter_map(|name| Some((version(name)?, name))).max().map(|(_, name)| name)
+    names.filter(fits).filter_map(|name| Some((version(name)?, name))).max().map(|(_, name)| name)
 }
 
 fn unlisted(what: &str) -> Failure {
@@ -174,12 +203,17 @@ fn apt(tool: &str, args: &[&str], place: Option<&Path>) -> Result<String, Failur
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let told = String::from_utf8_lossy(&output.stderr);
-    let error = told.lines().find_map(|line| line.strip_prefix("E: "));
-    let error = error.or(told.lines().last()).unwrap_or("it failed");
-    Err(Failure::unusable(format!(
-        "{tool} {}: {error}; run `apt-get update` as root, or name a kernel with --kernel",
-        args[0]
-    )))
+    let full = |line: &&str| ["free space", "No space left"].iter().any(|it| line.contains(it));
+    let (error, remedy) = match told.lines().find(full) {
+        Some(line) => (Some(line), "set XDG_CACHE_HOME to a folder with space"),
+        None => {
+            let error = told.lines().find(|line| line.starts_with("E: "));
+            (error.or(told.lines().last()), "run `apt-get update` as root")
+        }
+    };
+    let error = error.map_or("it failed", |line| line.trim_start_matches("E: "));
+    let doing = args[0];
+    Err(Failure::unusable(format!("{tool} {doing}: {error}; {remedy}, or see --kernel")))
 }
 
 #[cfg(test)]
@@ -203,6 +237,13 @@ mod tests {
         assert_eq!(of("6.12"), Some("linux-image-6.12.100+deb12-cloud-amd64"));
         assert_eq!(of("newest"), Some("linux-image-6.12.100+deb12-cloud-amd64"));
         assert_eq!(of("5.10"), None);
+        assert_eq!(all_series(names.into_iter()).collect::<Vec<_>>(), ["6.1", "6.12"]);
+    }
+
+    #[test]
+    fn a_series_is_numbers() {
+        assert!(["6.1", "7", "newest"].into_iter().all(|text| series(text).is_ok()));
+        assert!(["", "6.", "6.x", "trixie"].into_iter().all(|text| series(text).is_err()));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! `refolio lab`: the suite on a kernel of one's choice, in a machine of its own.
 //!
-//! 1. find or fetch the [kernel], and order its [modules];
-//! 2. make [disks] and an [initramfs] in a temporary folder: the guest runs this very program;
+//! 1. refuse [input] that cannot be used;
+//! 2. make [disks] in a temporary folder; find or fetch the [kernel], order its [modules], and make
+//!    an [initramfs]: the guest runs this very program;
 //! 3. switch on a [machine](qemu) with several memory nodes, and [watch] it: the verdicts come over
 //!    one line, the kernel's log ([klog]) over another;
 //! 4. once it is off, check the disks, lay what the kernel told of to the cases that ran
@@ -14,6 +15,7 @@ mod build;
 mod disks;
 pub mod guest;
 mod initramfs;
+mod input;
 mod kernel;
 mod klog;
 mod modules;
@@ -53,18 +55,27 @@ pub fn run(args: &Lab) -> Result<Exit, Failure> {
         return build::run(args);
     }
     signal::listen()?;
-    qemu::check()?;
+    match run_suite(args) {
+        // What Ctrl-C has ended on the way is no mistake of the input.
+        Err(_) if signal::stopped() => Err(Failure::stopped("stopped before there was a verdict")),
+        done => done,
+    }
+}
+
+fn run_suite(args: &Lab) -> Result<Exit, Failure> {
+    let own = args.kernel.as_ref().map(|image| kernel::own(image, args.modules.as_deref()));
+    let own = own.transpose()?;
+    input::check(args)?;
     let log = args.log.as_deref().map(report::create_log).transpose()?;
     let outputs = Outputs::open(&args.reports, false)?;
-    let kernel = match &args.kernel {
-        Some(image) => kernel::own(image, args.modules.as_deref())?,
+    let scratch = Scratch::new()?;
+    let disks = args.fs.iter().map(|fs| Disk::make(fs, args.disk, scratch.path()));
+    let disks = disks.collect::<Result<Vec<_>, _>>()?;
+    let kernel = match own {
+        Some(kernel) => kernel,
         None => kernel::packaged(args.debian.as_deref(), &mut |line| tell(line))?,
     };
     let modules = in_order(&kernel, &args.fs)?;
-    let scratch = Scratch::new()?;
-    check_resources(args, scratch.path())?;
-    let disks = args.fs.iter().map(|fs| Disk::make(fs, args.disk, scratch.path()));
-    let disks = disks.collect::<Result<Vec<_>, _>>()?;
     let plan = plan(args, &modules, &disks);
     let initramfs = scratch.path().join("initramfs");
     initramfs::write(&initramfs, &plan, &modules).map_err(|error| {
@@ -77,6 +88,7 @@ pub fn run(args: &Lab) -> Result<Exit, Failure> {
         nodes: args.nodes,
         cpus: args.cpus,
         mem_mib: args.mem >> 20,
+        module_mib: module_mib(args),
         disks: &disks,
         folder: scratch.path(),
     };
@@ -130,48 +142,26 @@ fn suite(args: &Lab, disks: &[String]) -> Vec<String> {
     words
 }
 
-/// Refuses what the host cannot give, before anything big is made.
-fn check_resources(args: &Lab, scratch: &Path) -> Result<(), Failure> {
-    if let Some(twice) = (1..args.fs.len()).find(|at| args.fs[..*at].contains(&args.fs[*at])) {
-        return Err(Failure::unusable(format!("--fs: {} is named twice", args.fs[twice])));
-    }
-    let needed = args.disk * args.fs.len() as u64 + (256 << 20);
-    let place = rustix::fs::statvfs(scratch)
-        .map_err(|error| Failure::unusable(format!("{}: {error}", scratch.display())))?;
-    let free = place.f_bavail * place.f_frsize;
-    if free < needed {
-        return Err(Failure::unusable(format!(
-            "{}: {} are free, {} are needed: set TMPDIR to a folder with space, or see --disk",
-            std::env::temp_dir().display(),
-            size::show(free),
-            size::show(needed)
-        )));
-    }
-    if args.mem >> 20 < 256 * args.nodes {
-        let least = size::show(args.nodes << 28);
-        return Err(Failure::unusable(format!("--mem: {} nodes need {least}", args.nodes)));
-    }
-    let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = info.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-    let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
-    match kib {
-        Some(kib) if kib << 10 < args.mem => Err(Failure::unusable(format!(
-            "the machine needs {}, and {} are available: see --mem",
-            size::show(args.mem),
-            size::show(kib << 10)
-        ))),
-        _ => Ok(()),
-    }
+/// How much of each node is in a module: a quarter, in blocks that go online and offline as one; none
+/// where that is less than one block.
+fn module_mib(args: &Lab) -> u64 {
+    const BLOCK_MIB: u64 = 128;
+    (args.mem >> 22) / args.nodes / BLOCK_MIB * BLOCK_MIB
 }
 
 fn command_line(args: &Lab) -> String {
+    // A quarter of the memory takes nothing but movable pages. Best is a module that can be unplugged:
+    // what a kernel has from its boot on holds some pages of its own even in movable zones, and the
+    // block that they are in never goes offline.
+    let movable = match module_mib(args) {
+        0 => format!("movablecore={}M", args.mem >> 22),
+        _ => "memhp_default_state=online_movable".into(),
+    };
     // A panic ends the machine at once. Pages move when the suite moves them, not by themselves.
-    // A part of each node takes nothing but movable pages, as memory that can be unplugged does.
     // The limits for stalls, and no check of the timer, are for translated code on a busy host.
-    let movable_mib = args.mem >> 22;
     format!(
         "console=ttyS0 earlyprintk=ttyS0 printk.time=1 panic=-1 oops=panic \
-         numa_balancing=disable movablecore={movable_mib}M \
+         numa_balancing=disable {movable} \
          no_timer_check watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120 {}",
         args.append
     )
@@ -185,7 +175,7 @@ fn boot(shape: &Shape<'_>, args: &Lab) -> Result<Session, Failure> {
         // There is always one: the last is not left by `continue`.
         let accel = tries.next().unwrap_or(Accel::Tcg);
         let first = if tries.peek().is_some() { KVM_PROBE } else { BOOT };
-        let patience = Patience { first, boot: BOOT, work: Duration::from_secs(args.silence) };
+        let patience = Patience { first, boot: BOOT, work: args.silence() };
         tell(&format!(
             "booting {} under {}: {} nodes, {} CPUs, {}",
             shape.kernel.display(),
@@ -211,7 +201,8 @@ fn check_disks(session: &Session, disks: &[Disk]) -> Result<Vec<String>, Failure
     for disk in disks.iter().filter(|_| session.unmounted) {
         damage.extend(disk.check()?);
     }
-    Ok(damage)
+    // A check that Ctrl-C has ended has found nothing.
+    Ok(if signal::stopped() { Vec::new() } else { damage })
 }
 
 /// A kernel that never got to work is no verdict, but input that cannot be used.

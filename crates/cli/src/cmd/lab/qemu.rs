@@ -69,6 +69,8 @@ pub struct Shape<'a> {
     pub cpus: u64,
     /// Memory of all nodes together, in MiB.
     pub mem_mib: u64,
+    /// How much of each node's memory is in a module that can be unplugged, in MiB.
+    pub module_mib: u64,
     /// Disks, in the order of their names.
     pub disks: &'a [Disk],
     /// A folder for the sockets.
@@ -175,16 +177,24 @@ fn arguments(shape: &Shape<'_>) -> Vec<String> {
     add("-machine", "q35".into());
     // Each CPU is a socket: cores that share a cache across nodes are none that exist.
     add("-smp", format!("{0},sockets={0}", shape.cpus));
-    add("-m", format!("{}M", shape.mem_mib));
-    for node in 0..shape.nodes {
+    let (nodes, module) = (shape.nodes, shape.module_mib);
+    let soldered = shape.mem_mib - module * nodes;
+    let slots =
+        if module > 0 { format!(",slots={nodes},maxmem={}M", shape.mem_mib) } else { "".into() };
+    add("-m", format!("{soldered}M{slots}"));
+    for node in 0..nodes {
         // What does not divide evenly is the first node's.
-        let rest = if node == 0 { shape.mem_mib % shape.nodes } else { 0 };
-        let mib = shape.mem_mib / shape.nodes + rest;
+        let rest = if node == 0 { soldered % nodes } else { 0 };
+        let mib = soldered / nodes + rest;
         add("-object", format!("memory-backend-ram,id=m{node},size={mib}M"));
         // A node without a CPU is a node of memory alone, such as CXL's.
-        let cpus = (node..shape.cpus).step_by(shape.nodes as usize);
+        let cpus = (node..shape.cpus).step_by(nodes as usize);
         let cpus: String = cpus.map(|cpu| format!(",cpus={cpu}")).collect();
         add("-numa", format!("node,nodeid={node},memdev=m{node}{cpus}"));
+        if module > 0 {
+            add("-object", format!("memory-backend-ram,id=d{node},size={module}M"));
+            add("-device", format!("pc-dimm,memdev=d{node},node={node}"));
+        }
     }
     add("-kernel", shape.kernel.display().to_string());
     add("-initrd", shape.initramfs.display().to_string());

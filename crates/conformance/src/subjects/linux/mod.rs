@@ -172,6 +172,8 @@ fn exists(kind: Kind, trigger: Trigger, column: Column) -> bool {
     let reaches = kind.is_mapped() || matches!(trigger, Trigger::Compaction | Trigger::Offline);
     let meets = match trigger {
         Trigger::MovePages => column.applies(kind),
+        // (No kernel compacts huge pages of the pool: one case is enough to say so.)
+        Trigger::Compaction if kind == Kind::Hugetlb => column == Column::Writers,
         Trigger::Compaction => {
             column.applies(kind) && column != Column::SecondMover && column != Column::All
         }
@@ -257,6 +259,9 @@ fn cell_run(
     settings: &Settings,
     facts: &mut Vec<(&'static str, u64)>,
 ) -> Result<(), Vec<Stop>> {
+    if (kind, trigger) == (Kind::Hugetlb, Trigger::Compaction) {
+        return Err(vec![Stop::Lacks("a kernel that compacts huge pages of the pool")]);
+    }
     let mut cast = column.cast(kind);
     cast.extend(trigger.actors(&machine).map_err(|stop| vec![stop])?);
     let play = set(machine, (kind, trigger, column), settings).map_err(|stop| vec![stop])?;
@@ -269,7 +274,8 @@ fn cell_run(
         _ => settings.hope,
     };
     // One turn of these can take as long as another case may wait, on a machine that is busy.
-    let patience = settings.patience * if trigger.takes_all() { 2 } else { 1 };
+    let is_slow = trigger.takes_all() || trigger == Trigger::Compaction;
+    let patience = settings.patience * if is_slow { 2 } else { 1 };
     let limits = Settings { hope, patience, ..settings.clone() };
     let stops = play.play(&cast, &column.reach(kind), &limits);
     let none = Counters::default();

@@ -75,12 +75,14 @@ impl Trigger {
     }
 
     /// What it means that no page has moved: who was told to has failed to; who decides for itself
-    /// had no reason.
+    /// had no reason, or could not.
     pub fn unmoved(self, mut stops: Vec<Stop>) -> Vec<Stop> {
         if !self.is_told() {
-            stops.push(Stop::Lacks(
-                "memory so full that the kernel has a reason to move these pages",
-            ));
+            stops.push(Stop::Lacks(match self {
+                Self::Offline => "memory that can go offline: with no page in it that cannot move",
+                Self::LongtermPin => "movable memory that these pages are in",
+                _ => "memory so full that the kernel has a reason to move these pages",
+            }));
         }
         stops
     }
@@ -122,8 +124,15 @@ fn addresses(play: &Play, pages: std::ops::Range<u64>) -> Vec<usize> {
     maps.flat_map(|map| pages.clone().map(|page| map.address(page))).collect()
 }
 
+/// What to name so that all pages move.
 pub(crate) fn all(play: &Play) -> Vec<usize> {
-    addresses(play, 0..play.ground.pages())
+    addresses(play, named(play, 0..play.ground.pages()))
+}
+
+/// What to name so that these pages move. A huge page of the pool moves when its first address is
+/// named; at its others the kernel refuses.
+fn named(play: &Play, pages: std::ops::Range<u64>) -> std::ops::Range<u64> {
+    if play.ground.kind == Kind::Hugetlb { 0..1 } else { pages }
 }
 
 /// Whose pages may be moved.
@@ -132,12 +141,7 @@ fn mover(play: &Play) -> Mover {
 }
 
 fn move_pages(play: &Play, me: &mut Me) -> Result<(), Stop> {
-    let mut range = me.range(play);
-    if play.ground.kind == Kind::Hugetlb {
-        // Such a page moves when its first address is named; at the others it is refused.
-        range.start = 0;
-    }
-    let addresses = addresses(play, range);
+    let addresses = addresses(play, named(play, me.range(play)));
     let node = play.machine.nodes[me.rng.usize(0..play.machine.nodes.len())];
     moved_to(play, &addresses, node)?;
     me.pause();

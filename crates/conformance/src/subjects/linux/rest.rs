@@ -8,7 +8,7 @@ use super::ground::eventually;
 use super::kind::{Kind, State};
 use super::look::{len, whole};
 use super::machine::{Stop, refused};
-use super::movers::moved_to;
+use super::movers::{all, moved_to};
 use super::play::Play;
 use super::proof::{Counts, Flag, count, node_vmstat, refresh, vmstat};
 use super::sys::{self, Map, Where};
@@ -102,9 +102,7 @@ fn behind(play: &Play) -> Result<(), Stop> {
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn everything_moves(play: &Play) -> Result<(), Stop> {
-    let maps = || play.ground.map.iter().chain(play.ground.twin.iter().map(|(twin, _)| twin));
-    let addresses: Vec<_> =
-        maps().flat_map(|map| (0..map.pages()).map(|page| map.address(page))).collect();
+    let addresses = all(play);
     for node in &play.machine.nodes {
         let mut stayed = Vec::new();
         let mut failed = None;

@@ -59,11 +59,15 @@ pub fn document(run: &Run) -> String {
 
 fn head(page: &mut String, run: &Run) {
     let count = run.count();
-    let seed = run.start.as_ref().map_or(0, |start| start.seed);
+    let (seed, planned) = run.start.as_ref().map_or((0, 0), |start| (start.seed, start.cases));
+    let tried = match run.cases.len() as u64 {
+        tried if tried < planned => format!(", {tried} of {planned} cases"),
+        _ => String::new(),
+    };
     let _ = writeln!(
         page,
         "<p class=\"quiet\">Kinds of memory down, adversaries across; each number is pages that \
-         moved, and arrived whole. Seed {seed}, {:.1} s.</p>\n<div class=\"counts\">",
+         moved, and arrived whole. Seed {seed}, {:.1} s{tried}.</p>\n<div class=\"counts\">",
         count.at_ms as f64 / 1000.0
     );
     let unended = run.running().count() as u64;
@@ -111,6 +115,9 @@ fn heat(page: &mut String, cases: &[&Told], (row, column): (usize, usize), most:
         Sum::Skipped => ("skip", String::new(), "skip".into()),
         Sum::Failed => ("fail", String::new(), "FAIL".into()),
         Sum::Expected => ("known", String::new(), "known".into()),
+        Sum::Moved if moved == 0 => {
+            ("heat", " style=\"--hue: 160; --heat: 0\"".into(), "pass".into())
+        }
         Sum::Moved => ("heat", format!(" style=\"--hue: 160; --heat: {heat:.2}\""), short(moved)),
         Sum::Busy => ("heat", format!(" style=\"--hue: 215; --heat: {heat:.2}\""), short(moved)),
     };

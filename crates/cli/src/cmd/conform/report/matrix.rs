@@ -125,13 +125,21 @@ pub fn lines(run: &Run) -> Vec<String> {
         let letters: String = matrix.columns.iter().flat_map(|name| [letter(name), ' ']).collect();
         lines.push(format!("{:wide$}  {}", "", letters.trim_end()));
     }
+    let mut untried = 0;
     for (row, name) in matrix.rows.iter().enumerate() {
         let columns = 0..matrix.columns.len();
-        let glyph = |column| [sum(matrix.cell(row, column)).glyph(), ' '];
-        let glyphs: String = columns.clone().flat_map(glyph).collect();
+        let sums: Vec<_> = columns.clone().map(|column| sum(matrix.cell(row, column))).collect();
+        if sums.iter().all(|sum| matches!(sum, Sum::None | Sum::Skipped)) {
+            untried += 1;
+            continue;
+        }
+        let glyphs: String = sums.iter().flat_map(|sum| [sum.glyph(), ' ']).collect();
         let all: Vec<_> = columns.flat_map(|column| matrix.cell(row, column)).copied().collect();
         let (moved, busy) = pages(&all);
         lines.push(format!("{name:wide$}  {glyphs} {moved:>9} moved {busy:>7} busy"));
+    }
+    if untried > 0 {
+        lines.push(format!("and {untried} kinds of which nothing was tried"));
     }
     lines.push(String::new());
     lines.push(
