@@ -195,3 +195,24 @@ fn a_pin_by_a_hint_is_had_of_what_is_meant_and_readable() {
     assert!(!state.try_get_readable(|| true), "frozen");
     assert!(!used(1, &[]).try_get_readable(|| true), "not up to date");
 }
+
+#[test]
+fn bytes_are_the_files_once_that_is_said() {
+    let state = used(2, &[Flag::DIRTY]);
+    assert!(!state.load().is_pinnable());
+    state.mark_uptodate();
+    assert_eq!(of(&state), (2, vec!["uptodate", "dirty"]));
+    assert!(state.load().is_pinnable());
+}
+
+#[test]
+#[should_panic(expected = "a reference was put twice")]
+fn nobody_puts_more_references_than_there_are() {
+    let _ = used(2, &[Flag::UPTODATE]).put_many(3);
+}
+
+#[test]
+#[should_panic(expected = "only what was set is cleared")]
+fn nobody_unlocks_what_is_not_locked() {
+    let _ = used(1, &[Flag::UPTODATE]).unlock();
+}
