@@ -216,3 +216,22 @@ fn nobody_puts_more_references_than_there_are() {
 fn nobody_unlocks_what_is_not_locked() {
     let _ = used(1, &[Flag::UPTODATE]).unlock();
 }
+
+#[test]
+fn a_word_is_readable_when_it_is_held_valid_and_to_be_trusted_and_pinnable_with_room_besides() {
+    let half = MAX_REFERENCES / 2 + 1;
+    for references in [1, half - 1, half, MAX_REFERENCES] {
+        let state = used(references, &[Flag::UPTODATE, Flag::LOCKED]);
+        let now = state.load();
+        assert!(now.is_readable(), "{references}");
+        assert_eq!(now.is_pinnable(), references < half, "{references}");
+        state.set(Flag::POISONED);
+        assert!(!state.load().is_readable() && !state.load().is_pinnable());
+        state.test_and_clear(Flag::POISONED);
+        state.test_and_clear(Flag::UPTODATE);
+        assert!(!state.load().is_readable() && !state.load().is_pinnable());
+        state.mark_uptodate();
+        assert_eq!(state.freeze(references), Freeze::Frozen);
+        assert!(!state.load().is_readable() && !state.load().is_pinnable());
+    }
+}
