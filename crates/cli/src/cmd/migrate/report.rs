@@ -297,15 +297,14 @@ impl Report {
         }
         let opening =
             if self.interrupted { "Interrupted, and well until then" } else { "All is well" };
-        let soaked = if self.options.seconds.is_some() {
-            format!(
-                " Memory grew by {}, and no read stalled for more than {} but for a processor.",
-                size::show(self.memory.growth()),
-                text::time(self.longest_own_stall_ns)
-            )
-        } else {
-            String::new()
-        };
+        let soaked =
+            self.options.seconds.and(self.memory.growth()).map_or(String::new(), |growth| {
+                format!(
+                    " Memory grew by {}, and no read stalled for more than {} but for a processor.",
+                    size::show(growth),
+                    text::time(self.longest_own_stall_ns)
+                )
+            });
         format!("{opening}: {moved}, and all {verified} are as they must be.{soaked}")
     }
 }

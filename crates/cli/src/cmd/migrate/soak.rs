@@ -19,8 +19,8 @@ const STALL: Duration = Duration::from_secs(1);
 /// What the program took of memory, in bytes that are resident.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Memory {
-    /// When a quarter of the time was over; 0: not looked yet.
-    pub early: u64,
+    /// When a quarter of the time was over; None: it is not yet.
+    pub early: Option<u64>,
     /// At the end of the last round.
     pub end: u64,
 }
@@ -29,14 +29,14 @@ impl Memory {
     /// Looks, at the end of a round; `warm` once a quarter of the time is over.
     pub fn look(&mut self, warm: bool) {
         self.end = resident();
-        if warm && self.early == 0 {
-            self.early = self.end;
+        if warm {
+            self.early.get_or_insert(self.end);
         }
     }
 
     /// By how much it has grown since a quarter of the time was over.
-    pub fn growth(&self) -> u64 {
-        self.end.saturating_sub(self.early)
+    pub fn growth(&self) -> Option<u64> {
+        self.early.map(|early| self.end.saturating_sub(early))
     }
 }
 
@@ -50,8 +50,9 @@ fn resident() -> u64 {
 /// Says what a soak must not show: memory that grows, beyond what the `nodes` may still take of
 /// their own; a read that stalls.
 pub fn judge(memory: &Memory, nodes: u64, stall: Duration, findings: &Findings) {
-    let Memory { early, end } = *memory;
-    if end > early.max(nodes) + GROWTH {
+    if let Memory { early: Some(early), end } = *memory
+        && end > early.max(nodes) + GROWTH
+    {
         let (early, end) = (size::show(early), size::show(end));
         let cause = format!("{early} after a quarter of the time, {end} at the end");
         findings.failed("memory has grown", &cause);
@@ -113,9 +114,10 @@ mod tests {
     use std::time::Instant;
 
     /// What is said of a soak, in nodes of 64 MiB.
-    fn said(early: u64, end: u64, stall: Duration) -> Vec<String> {
+    fn said(early: impl Into<Option<u64>>, end: u64, stall: Duration) -> Vec<String> {
         let findings = Findings::new(vec![]);
-        judge(&Memory { early: early << 20, end: end << 20 }, 64 << 20, stall, &findings);
+        let memory = Memory { early: early.into().map(|mib| mib << 20), end: end << 20 };
+        judge(&memory, 64 << 20, stall, &findings);
         findings.trouble()
     }
 
@@ -123,6 +125,7 @@ mod tests {
     fn memory_that_grows_and_a_long_stall_are_told() {
         assert!(said(90, 106, STALL).is_empty());
         assert!(said(20, 80, STALL).is_empty(), "frames that were not used until then");
+        assert!(said(None, 200, STALL).is_empty(), "stopped before it could be told");
         let grown = said(90, 107, STALL);
         assert_eq!(
             grown,
@@ -137,11 +140,11 @@ mod tests {
     fn memory_is_that_of_this_process() {
         let mut memory = Memory::default();
         memory.look(false);
-        assert!(memory.end > 1 << 20 && memory.early == 0);
+        assert!(memory.end > 1 << 20 && memory.growth().is_none());
         memory.look(true);
         let taken = vec![1u8; 256 << 20];
         memory.look(true);
-        assert!(memory.growth() > 128 << 20, "{memory:?}");
+        assert!(memory.growth() > Some(128 << 20), "{memory:?}");
         drop(std::hint::black_box(taken));
     }
 
