@@ -1,6 +1,7 @@
 //! What the command line says, and its help text.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use refolio::{Form, MAX_ORDER, Mode};
@@ -8,7 +9,7 @@ use refolio::{Form, MAX_ORDER, Mode};
 use crate::cmd::bench::args::Bench;
 use crate::cmd::check::args::Check;
 use crate::cmd::lab::args::Lab;
-use crate::size;
+use crate::{size, text};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -27,6 +28,8 @@ Examples:
   refolio migrate --fast 64M --slow 64M big.db
                                              nodes smaller than the file: it streams through
   refolio migrate --order 9 --rounds 3       2 MiB folios, three times there and back
+  refolio migrate --for 1h --fast 128M --slow 128M
+                                             a soak, in which pages are evicted, too
   refolio migrate --json - | jq .stall_ns    figures for a program";
 
 const CHECK_CODES: &str = "\
@@ -112,6 +115,10 @@ pub enum Verb {
     /// In the closing table, moves are counted by what a page was when it moved (a page that has
     /// been written back is clean), reads and bytes by whether the page has a writer.
     ///
+    /// With --for it is also an error when memory has grown by more than 16 MiB since a quarter of
+    /// the time was over, or when a read or a pin took more than a second, waits for a processor
+    /// not counted (but those of a thread that another one waits for are).
+    ///
     /// A folder stands for the regular files below it; symbolic links in it are not followed.
     /// Your files are opened read-only; what is written are scratch copies of them.
     #[command(after_help = EXIT_CODES, after_long_help = format!("{MIGRATE_AFTER}\n\n{EXIT_CODES}"))]
@@ -195,6 +202,11 @@ pub struct Migrate {
     /// Rounds, in each of which every page moves there and back [default: what fits into 5 s]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub rounds: Option<u64>,
+
+    /// A soak: rounds for so long (90s, 10m, 1h), at the end of which memory and stalls are judged, too
+    #[arg(long = "for", value_name = "TIME", value_parser = text::parse_time,
+          conflicts_with = "rounds")]
+    pub lasts: Option<Duration>,
 
     /// Reading threads; 0 for none [default: one less than there are cores, at least 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=256))]

@@ -140,6 +140,22 @@ fn files_larger_than_the_nodes_stream_through() {
 }
 
 #[test]
+fn a_soak_goes_on_for_its_time_and_judges_what_grows() {
+    let options = ["--fast=16M", "--slow=16M", "--anon=2M", "--sample=20M", "--for=3s", "--json=-"];
+    let args: Vec<_> = ["migrate"].into_iter().chain(options).collect();
+    let ended = run(&args).expect(0);
+    assert!(ended.err.contains("Memory grew by"), "{}", ended.err);
+    let report: Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(report["options"]["seconds"], 3);
+    assert!(report["seconds_moving"].as_f64().unwrap() >= 3.0);
+    let number = |path: &str| report.pointer(path).and_then(Value::as_u64).unwrap();
+    assert!(number("/memory/early") > 16 << 20 && number("/memory/end") > 16 << 20);
+    let own = number("/longest_own_stall_ns");
+    // The histogram's steps are of 1 %.
+    assert!(own > 0 && own <= number("/stall_ns/max") / 100 * 102, "{own}");
+}
+
+#[test]
 fn large_folios_and_every_form_move_as_well() {
     for form in ["check-then-freeze", "early-check", "load-then-freeze"] {
         run(&small(&["--sample=4M", "--order", "4", "--mode", "async", "--form", form])).expect(0);

@@ -77,6 +77,8 @@ fn options_that_make_no_sense() {
         (&["--slow", "4K"], &["--slow", "needs at least"]),
         (&["--fast", "900G", "--slow", "900T"], &["memory"]),
         (&["--rounds", "0"], &["--rounds"]),
+        (&["--for", "0s"], &["--for", "over before it begins"]),
+        (&["--for", "5"], &["--for", "such as 90s"]),
         (&["--readers=-1"], &["--readers", "-1"]),
         (&["--writers", "257"], &["--writers", "257"]),
         (&["--mode", "fast"], &["--mode", "async", "light", "sync"]),
@@ -87,7 +89,8 @@ fn options_that_make_no_sense() {
         let args: Vec<_> = ["migrate"].iter().chain(args).copied().collect();
         refused(&args, words);
     }
-    for args in [&["migrate", "--write"][..], &["migrate", "--no-such"], &["explain"], &[]] {
+    let both = &["migrate", "--for", "5s", "--rounds", "2"][..];
+    for args in [both, &["migrate", "--write"], &["migrate", "--no-such"], &["explain"], &[]] {
         run(args).expect(2);
     }
 }

@@ -185,7 +185,7 @@ impl Drop for Streams {
 /// Has what is at an address brought to the processor's caches, where that can be said.
 #[inline]
 pub(crate) fn prefetch<T>(_at: *const T) {
-    #[cfg(all(target_arch = "x86_64", not(refolio_model), not(miri)))]
+    #[cfg(all(target_arch = "x86_64", not(refolio_model), not(any(miri, refolio_tsan))))]
     x86_64::prefetch(_at.cast());
 }
 

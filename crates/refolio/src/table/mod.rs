@@ -16,6 +16,8 @@
 
 pub(crate) mod entry;
 pub(crate) mod rmap;
+#[cfg(all(test, not(refolio_model)))]
+mod tests;
 
 use crate::folio::Folios;
 use crate::folio::state::Put;

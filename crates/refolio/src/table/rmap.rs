@@ -120,4 +120,19 @@ mod tests {
         assert_eq!(of(&other), [(0, 1)]);
         assert!(rmap.first(folio).is_none());
     }
+
+    #[test]
+    fn a_site_without_entries_is_none() {
+        let (rmap, folio) = (Rmap::new(), FrameNo(7));
+        let table = Arc::new(Table::new(16, Backing::Anonymous { order: 0 }).unwrap());
+        rmap.add(folio, &table, Vpn(0), 2);
+        rmap.add(folio, &table, Vpn(8), 1);
+        rmap.remove(folio, &table, Vpn(0));
+        rmap.remove(folio, &table, Vpn(0));
+        assert_eq!(rmap.first(folio).map(|site| (site.base, site.entries)), Some((Vpn(8), 1)));
+        rmap.remove(folio, &table, Vpn(8));
+        assert!(rmap.first(folio).is_none());
+        // Nothing is left that `put` would find.
+        rmap.put(folio, vec![Site { table, base: Vpn(0), entries: 1 }]);
+    }
 }

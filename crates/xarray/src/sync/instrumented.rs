@@ -3,8 +3,6 @@
 //! for one of its locks seems to have taken it out of the blue.)
 
 pub mod sync {
-    pub use std::sync::atomic;
-
     use std::sync::LockResult;
     use std::time::Duration;
 

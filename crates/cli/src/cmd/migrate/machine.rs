@@ -156,6 +156,7 @@ pub fn options(args: &args::Migrate, sizes: Sizes, readers: u64) -> Options {
         fast: sizes.fast,
         slow: sizes.slow,
         rounds: args.rounds,
+        seconds: args.lasts.map(|lasts| lasts.as_secs()),
         readers,
         writers: args.writers,
         anon: sizes.anon,
@@ -185,24 +186,33 @@ pub fn lines(report: &Report) -> Vec<String> {
     lines
 }
 
-/// The counters of all nodes must say the same as the run: nothing is on its way any more, and all
-/// anonymous memory is still there. (Whoever has been freeing pages may need a moment.)
+/// The counters of all nodes must say the same as the run: nothing is on its way any more, all that
+/// was written is clean, all anonymous memory is still there, and each frame is either free or
+/// holds a page. (Whoever has been freeing pages may need a moment.)
 pub fn count(cache: &Cache, anon_bytes: u64, findings: &Findings) {
-    let sum = |nodes: &[NodeStats], of: fn(&NodeStats) -> u64| nodes.iter().map(of).sum::<u64>();
     let anon = anon_bytes / PAGE_SIZE as u64;
     let start = Instant::now();
     loop {
         let nodes = cache.nodes();
-        let isolated = sum(&nodes, |node| node.nr_isolated);
-        let found = sum(&nodes, |node| node.nr_anon_pages);
-        if (isolated, found) == (0, anon) {
+        let sum = |of: fn(&NodeStats) -> u64| nodes.iter().map(of).sum::<u64>();
+        let held = sum(|node| node.frames) - sum(|node| node.nr_free_pages);
+        let counted = [
+            ("isolated", sum(|node| node.nr_isolated), 0),
+            ("dirty", sum(|node| node.nr_dirty), 0),
+            ("being written back", sum(|node| node.nr_writeback), 0),
+            ("anonymous", sum(|node| node.nr_anon_pages), anon),
+            ("of files", sum(|node| node.nr_file_pages), held.saturating_sub(anon)),
+        ];
+        let wrong = counted.into_iter().filter(|(_, found, expected)| found != expected);
+        let wrong = wrong.map(|(what, found, expected)| {
+            format!("{found} pages are {what} ({expected} expected)")
+        });
+        let wrong = wrong.collect::<Vec<_>>();
+        if wrong.is_empty() {
             return;
         }
         if start.elapsed() > Duration::from_secs(1) {
-            let cause = format!(
-                "{isolated} pages are isolated (0 expected), {found} are anonymous ({anon} expected)"
-            );
-            findings.failed("the counters of the nodes are wrong", &cause);
+            findings.failed("the counters of the nodes are wrong", &wrong.join(", "));
             return;
         }
         std::thread::sleep(Duration::from_millis(10));

@@ -20,6 +20,7 @@ mod prepare;
 pub mod progress;
 mod report;
 mod session;
+mod soak;
 mod stamp;
 mod subjects;
 mod table;

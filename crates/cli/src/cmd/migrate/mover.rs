@@ -8,6 +8,7 @@ use refolio::{Migrate, NodeId, PAGE_SIZE};
 use super::numbers::{KINDS, Tally};
 use super::prepare::CHUNK;
 use super::progress::Progress;
+use super::soak::Memory;
 use super::subjects::Subject;
 use super::watchdog::Beat;
 use super::workers::Crew;
@@ -23,6 +24,8 @@ pub struct Mover<'a> {
     pub how: &'a Migrate<'a>,
     /// How many rounds; None: what fits into a few seconds, at least one.
     pub rounds: Option<u64>,
+    /// Instead of a number of rounds: a round is begun as long as this is not over.
+    pub lasts: Option<Duration>,
     /// The nodes hold less than all pages: what has been evicted is read in before it is moved.
     pub streams: bool,
     /// Shows that it is not stuck.
@@ -40,6 +43,8 @@ pub struct Moved {
     pub not_resident: u64,
     /// Wall time of all rounds.
     pub took: Duration,
+    /// What the program took of memory meanwhile.
+    pub memory: Memory,
 }
 
 /// The pages of one migration call.
@@ -55,13 +60,15 @@ impl Mover<'_> {
             for to in [NodeId(1), NodeId(0)] {
                 self.sweep(to, crew, &mut moved, start, progress);
             }
+            moved.memory.look(start.elapsed() >= self.lasts.unwrap_or_default() / 4);
         }
         moved.took = start.elapsed();
         moved
     }
 
     fn done(&self, rounds: u64, took: Duration) -> bool {
-        self.rounds.map_or(rounds > 0 && took >= ENOUGH, |wanted| rounds >= wanted)
+        let enough = self.lasts.unwrap_or(ENOUGH);
+        self.rounds.map_or(rounds > 0 && took >= enough, |wanted| rounds >= wanted)
     }
 
     /// Moves some pages of one subject.

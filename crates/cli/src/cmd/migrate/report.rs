@@ -10,9 +10,10 @@ use serde::Serialize;
 
 use super::findings::Mismatch;
 use super::numbers::Moves;
+use super::soak::Memory;
 use crate::args::{FormName, ModeName};
 use crate::exit::Exit;
-use crate::size;
+use crate::{size, text};
 
 /// Everything there is to say at the end. The figures of all kinds together stand at the top.
 #[derive(Debug, Serialize)]
@@ -39,6 +40,10 @@ pub struct Report {
     pub not_resident: u64,
     /// Pages written and acknowledged, with repetition.
     pub pages_written: u64,
+    /// The longest stall while pages moved, without waits for a processor.
+    pub longest_own_stall_ns: u64,
+    /// What the program took of memory.
+    pub memory: Memory,
     /// All kinds together.
     #[serde(flatten)]
     pub total: Figures,
@@ -131,6 +136,8 @@ pub struct Options {
     pub slow: u64,
     /// Rounds; null: as many as fit.
     pub rounds: Option<u64>,
+    /// Seconds of a soak; null: it is none.
+    pub seconds: Option<u64>,
     /// Reading threads.
     pub readers: u64,
     /// Writing threads.
@@ -290,7 +297,15 @@ impl Report {
         }
         let opening =
             if self.interrupted { "Interrupted, and well until then" } else { "All is well" };
-        format!("{opening}: {moved}, and all {verified} are as they must be.")
+        let soaked =
+            self.options.seconds.and(self.memory.growth()).map_or(String::new(), |growth| {
+                format!(
+                    " Memory grew by {}, and no read stalled for more than {} but for a processor.",
+                    size::show(growth),
+                    text::time(self.longest_own_stall_ns)
+                )
+            });
+        format!("{opening}: {moved}, and all {verified} are as they must be.{soaked}")
     }
 }
 

@@ -12,6 +12,7 @@ use super::numbers::{KINDS, slot};
 use super::prepare::{CHUNK, Prepared};
 use super::progress::Progress;
 use super::report::{Figures, Kinds, Phase as Phases, Report, many};
+use super::soak;
 use super::subjects::Subject;
 use super::verify::Verifier;
 use super::watchdog::{self, Beat, Watchdog};
@@ -50,7 +51,8 @@ impl Session<'_> {
         let (_watchdog, beats) = watch(self.readers(), self.args.writers);
         let how = Migrate::new().mode(self.args.mode.into()).form(self.args.form.into());
         let streams = self.sizes.stream(pages);
-        let mover = Mover { how: &how, rounds: self.args.rounds, streams, beat: &beats[0] };
+        let (rounds, lasts) = (self.args.rounds, self.args.lasts);
+        let mover = Mover { how: &how, rounds, lasts, streams, beat: &beats[0] };
         let worked = self.work(&crew, &mover, &beats[1..], progress);
 
         let beat = &beats[0];
@@ -59,6 +61,10 @@ impl Session<'_> {
         sync(&subjects, &findings, progress);
         verifier.on_disk(&subjects, progress);
         machine::count(&cache, self.sizes.anon, &findings);
+        if lasts.is_some() {
+            let nodes = self.sizes.fast + self.sizes.slow;
+            soak::judge(&worked.moved.memory, nodes, worked.longest_own_stall, &findings);
+        }
         Ok(self.report(&cache, &subjects, &worked, verifier.bytes, &findings))
     }
 
@@ -128,7 +134,7 @@ impl Session<'_> {
                 read.rest.merge(&one.rest);
                 read.moving.merge(&one.moving);
             }
-            Worked { read, rested, moved }
+            Worked { read, rested, moved, longest_own_stall: crew.longest_own_stall() }
         })
     }
 
@@ -141,7 +147,7 @@ impl Session<'_> {
         verified: [u64; 3],
         findings: &Findings,
     ) -> Report {
-        let Worked { read, rested, moved } = worked;
+        let Worked { read, rested, moved, longest_own_stall } = worked;
         let idle = |stall| Phases { stall, lasted: *rested };
         let moving = |stall| Phases { stall, lasted: moved.took };
         let kinds = Kinds::new(|kind| {
@@ -172,6 +178,8 @@ impl Session<'_> {
             seconds_moving: moved.took.as_secs_f64(),
             not_resident: moved.not_resident,
             pages_written: subjects.iter().map(|subject| subject.journal.writes()).sum(),
+            longest_own_stall_ns: longest_own_stall.as_nanos() as u64,
+            memory: moved.memory,
             total,
             kinds,
             first_mismatch: findings.first(),
@@ -189,6 +197,8 @@ struct Worked {
     rested: Duration,
     /// What was moved.
     moved: Moved,
+    /// Of a reader while pages moved, without waits for a processor.
+    longest_own_stall: Duration,
 }
 
 /// Reads pages in until there is no `room` for more.

@@ -60,6 +60,11 @@ pub fn lines(report: &Report) -> Vec<String> {
     ] {
         texts(label, &|f| text::time(at(&f.stall_ns)));
     }
+    let own = text::time(report.longest_own_stall_ns);
+    lines.push(row("  but for waits for a processor", ["", "", "", &own].map(String::from)));
+    let mut texts = |label: &str, text: &dyn Fn(&Figures) -> String| {
+        lines.push(row(label, all.map(text)));
+    };
     texts("verified", &|f| size::show(f.verified_bytes));
     texts("mismatches", &|f| size::count(f.mismatches));
     lines.push(String::new());

@@ -16,6 +16,7 @@ use super::findings::{Findings, Seen};
 use super::journal::BLOCK_PAGES;
 use super::numbers::Reads;
 use super::prepare::{Content, checked_line};
+use super::soak::RunQueue;
 use super::stamp::{LINE, Stamp};
 use super::subjects::Subject;
 use super::watchdog::Beat;
@@ -43,6 +44,7 @@ pub struct Crew<'a> {
     pub findings: &'a Findings,
     phase: AtomicU64,
     longest: AtomicU64,
+    longest_own: AtomicU64,
 }
 
 /// What one reader has counted.
@@ -63,7 +65,8 @@ impl<'a> Crew<'a> {
     /// The first phase is rest.
     pub fn new(subjects: &'a [Subject], seed: u64, findings: &'a Findings) -> Self {
         let phase = AtomicU64::new(Phase::Rest as u64);
-        Self { subjects, seed, findings, phase, longest: AtomicU64::new(0) }
+        let [longest, longest_own] = [0, 0].map(AtomicU64::new);
+        Self { subjects, seed, findings, phase, longest, longest_own }
     }
 
     /// The run is over when the answer is dropped, also by a panic: nobody runs for ever then.
@@ -92,11 +95,17 @@ impl<'a> Crew<'a> {
         self.longest.load(SeqCst)
     }
 
+    /// The same without the time in which its thread waited for a processor.
+    pub fn longest_own_stall(&self) -> Duration {
+        Duration::from_nanos(self.longest_own.load(SeqCst))
+    }
+
     /// Reads and checks until the run is over.
     pub fn read(&self, reader: u64, beat: &Beat) -> Read {
         let mut counted = Read::default();
         let work = beat.start();
         let mut reader = Reader::new(self, reader);
+        let mut queue = RunQueue::of_this_thread();
         while !self.is(Phase::Over) {
             let Some((subject, page)) = reader.choose() else { break };
             let moving = self.is(Phase::Moving);
@@ -108,9 +117,11 @@ impl<'a> Crew<'a> {
                     break;
                 }
             };
+            let own = took.saturating_sub(queue.share(took));
             if moving {
                 counted.moving.add(subject.kind(page), took);
                 self.longest.fetch_max(took.as_nanos() as u64, Ordering::Relaxed);
+                self.longest_own.fetch_max(own.as_nanos() as u64, Ordering::Relaxed);
             } else {
                 counted.rest.add(subject.kind(page), took);
             }

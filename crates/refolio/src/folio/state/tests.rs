@@ -214,3 +214,43 @@ fn a_pin_by_a_hint_is_had_of_what_is_meant_and_readable() {
     assert!(!state.try_get_readable(|| true), "frozen");
     assert!(!used(1, &[]).try_get_readable(|| true), "not up to date");
 }
+
+#[test]
+fn bytes_are_the_files_once_that_is_said() {
+    let state = used(2, &[Flag::DIRTY]);
+    assert!(!state.load().is_pinnable());
+    state.mark_uptodate();
+    assert_eq!(of(&state), (2, vec!["uptodate", "dirty"]));
+    assert!(state.load().is_pinnable());
+}
+
+#[test]
+#[should_panic(expected = "a reference was put twice")]
+fn nobody_puts_more_references_than_there_are() {
+    let _ = used(2, &[Flag::UPTODATE]).put_many(3);
+}
+
+#[test]
+#[should_panic(expected = "only what was set is cleared")]
+fn nobody_unlocks_what_is_not_locked() {
+    let _ = used(1, &[Flag::UPTODATE]).unlock();
+}
+
+#[test]
+fn a_word_is_readable_when_it_is_held_valid_and_to_be_trusted_and_pinnable_with_room_besides() {
+    let half = MAX_REFERENCES / 2 + 1;
+    for references in [1, half - 1, half, MAX_REFERENCES] {
+        let state = used(references, &[Flag::UPTODATE, Flag::LOCKED]);
+        let now = state.load();
+        assert!(now.is_readable(), "{references}");
+        assert_eq!(now.is_pinnable(), references < half, "{references}");
+        state.set(Flag::POISONED);
+        assert!(!state.load().is_readable() && !state.load().is_pinnable());
+        state.test_and_clear(Flag::POISONED);
+        state.test_and_clear(Flag::UPTODATE);
+        assert!(!state.load().is_readable() && !state.load().is_pinnable());
+        state.mark_uptodate();
+        assert_eq!(state.freeze(references), Freeze::Frozen);
+        assert!(!state.load().is_readable() && !state.load().is_pinnable());
+    }
+}
