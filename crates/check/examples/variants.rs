@@ -19,7 +19,8 @@ Every row is one line of the engine (or of the array under it) that can be taken
 a scene breaks a rule without it: by both checkers, or, where it takes a store that is seen late, by
 loom alone (`cargo model`). Where nobody notices, its column says why the line stays. The executions
 are those of `refolio check --break NAME`, which shows the one that gives it away; they are exact,
-and the same on every machine. To write this page anew:
+and the same on every machine. In the kernel's history the same mistake was made, or, where it says
+so, one that resembles it. To write this page anew:
 `cargo run --release -p refolio-check --example variants > docs/broken-variants.md`
 ";
 

@@ -56,7 +56,7 @@ pub fn walk(scene: impl Fn() + 'static, walk: Walk, seed: u64, how: &Search) -> 
     verdict
 }
 
-struct Walker {
+pub(crate) struct Walker {
     walk: Walk,
     random: fastrand::Rng,
     /// PCT: the higher goes first. Later changes are lower than everything before them.
@@ -72,7 +72,7 @@ struct Walker {
 }
 
 impl Walker {
-    fn new(walk: Walk, seed: u64) -> Self {
+    pub fn new(walk: Walk, seed: u64) -> Self {
         Self {
             walk,
             random: fastrand::Rng::with_seed(seed),
@@ -86,7 +86,7 @@ impl Walker {
         }
     }
 
-    fn begin(&mut self) {
+    pub fn begin(&mut self) {
         self.longest = self.longest.max(self.choices);
         for (thread, steps) in self.steps.drain(..).enumerate() {
             match self.expected.get_mut(thread) {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crate::exec::{Choice, Exec, Footprint, Strategy};
+use crate::random::{Walk, Walker};
 use crate::schedule::Schedule;
 use crate::thread::{quiet, run};
 use crate::trace::Recorder;
@@ -117,6 +118,9 @@ fn climb(scene: &Rc<dyn Fn()>, how: &Search, new: impl Fn() -> Tree) -> Verdict 
                 });
                 return;
             }
+            if verdict.executions == LOOK_AHEAD && how.preemptions.is_none() {
+                look_ahead(scene, &contended);
+            }
             if contended.borrow_mut().has_grown() {
                 // What was searched so far was searched with too few crossroads.
                 tree = Rc::new(RefCell::new(new()));
@@ -132,6 +136,23 @@ fn climb(scene: &Rc<dyn Fn()>, how: &Search, new: impl Fn() -> Tree) -> Verdict 
     verdict.elapsed = start.elapsed();
     verdict.reached = std::mem::take(&mut contended.borrow_mut().reached);
     verdict
+}
+
+/// A search that has not ended after so many executions looks ahead, with as many.
+const LOOK_AHEAD: u64 = 256;
+
+/// Walks at random to find crossroads, since the search begins anew with each that it comes to: the
+/// later, the more is searched twice. What else a walk finds, the search finds by itself.
+fn look_ahead(scene: &Rc<dyn Fn()>, contended: &Rc<RefCell<Contended>>) {
+    let walker = Rc::new(RefCell::new(Walker::new(Walk::Pct(3), LOOK_AHEAD)));
+    for _ in 0..LOOK_AHEAD {
+        walker.borrow_mut().begin();
+        let (walker, contended) = (walker.clone(), contended.clone());
+        let exec = Exec::new(next_execution(), walker, contended, Recorder::default());
+        if run(scene, exec).violation.is_some() {
+            return;
+        }
+    }
 }
 
 /// A step that need not be tried here: it was tried before, and what happened since has nothing to

@@ -231,6 +231,13 @@ impl Retry {
         with(|exec| exec.thread().history = history);
     }
 
+    /// As [`anew`](Self::anew), where the loop has learned something: that is `kept`.
+    pub fn keep(&self, kept: &impl std::hash::Hash) {
+        let Some(history) = self.history else { return };
+        let kept = mix(mix(history, 0x6b65_6570), hash(kept));
+        with(|exec| exec.thread().history = kept);
+    }
+
     /// As [`anew`](Self::anew), where no other thread may have moved on: the loop spins. It
     /// has learned nothing: its variables are what they were at its
     /// head.

@@ -200,7 +200,7 @@ impl Core {
     #[inline]
     pub fn put_many(&self, frame: FrameNo, count: u32) {
         let folio = self.folio(frame);
-        self.after_put(folio, folio.state.put_many(count));
+        call(|| self.after_put(folio, folio.state.put_many(count)));
     }
 
     /// What is left to do when references were given back: nothing, as a rule.
@@ -441,7 +441,7 @@ impl<'c> FolioRef<'c> {
 impl Drop for FolioRef<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.core.after_put(self.folio, self.folio.state.put_many(1));
+        call(|| self.core.after_put(self.folio, self.folio.state.put_many(1)));
     }
 }
 
@@ -463,10 +463,12 @@ impl FolioLock<'_> {
 
 impl Drop for FolioLock<'_> {
     fn drop(&mut self) {
-        let wake = self.core.folio(self.frame).state.unlock();
-        if !broken("unlock-forgets-to-wake") {
-            self.core.folios.wake(self.frame, wake);
-        }
+        call(|| {
+            let wake = self.core.folio(self.frame).state.unlock();
+            if !broken("unlock-forgets-to-wake") {
+                self.core.folios.wake(self.frame, wake);
+            }
+        });
     }
 }
 

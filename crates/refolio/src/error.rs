@@ -113,5 +113,13 @@ pub enum Error {
     Reserve(#[from] ReserveError),
 }
 
+/// What it says, to the checker of states.
+#[cfg(refolio_explore)]
+impl std::hash::Hash for Error {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.to_string().hash(state);
+    }
+}
+
 /// The result of most calls.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -14,7 +14,7 @@ use crate::folio::Identity;
 use crate::folio::state::{Flag, Get};
 use crate::mapping::Mapping;
 use crate::reclaim;
-use crate::sync::{Arc, Retry, broken, reached};
+use crate::sync::{Arc, Retry, broken, call, reached};
 use crate::table::entry::{Entry, Mapped};
 use crate::table::{Backing, Sharing, Table};
 use crate::units::{FrameNo, MAX_ORDER, PageIndex, Vpn, folio_bytes, pages};
@@ -29,10 +29,10 @@ pub(crate) fn page<'c>(
     mapping: &Arc<Mapping>,
     index: PageIndex,
 ) -> Result<(FolioRef<'c>, PageIndex)> {
-    match cached(core, mapping, index) {
+    call(|| match cached(core, mapping, index) {
         Some(folio) => Ok((folio, index)),
         None => get_page(core, mapping, index),
-    }
+    })
 }
 
 /// The folio of a single page that is cached and up to date, if nothing stands in the way.
@@ -73,12 +73,11 @@ pub(crate) fn get_page<'c>(
         let retry = Retry::new();
         match core.lookup(mapping, index) {
             Found::Folio(folio, base) => {
-                let state = folio.folio().state.load();
+                let state = folio.folio().state.used();
                 if state.has(Flag::POISONED) {
                     return Err(Error::Poisoned { index });
                 }
                 if state.has(Flag::UPTODATE) {
-                    folio.folio().state.mark_referenced(state);
                     return Ok((folio, base));
                 }
                 // Somebody fills it. (If that fails, the folio is gone from its slot.)
@@ -102,6 +101,15 @@ pub(crate) fn get_page<'c>(
 #[doc(alias = "handle_mm_fault")]
 #[doc(alias = "gup_fast")]
 pub(crate) fn entry<'c>(
+    core: &'c Core,
+    table: &Arc<Table>,
+    at: Vpn,
+    write: bool,
+) -> Result<(FolioRef<'c>, Mapped)> {
+    call(|| get_entry(core, table, at, write))
+}
+
+fn get_entry<'c>(
     core: &'c Core,
     table: &Arc<Table>,
     at: Vpn,
@@ -157,11 +165,9 @@ fn use_entry<'c>(
             if !still && !broken("entry-skips-recheck") {
                 return Ok(None);
             }
-            let now = state.load();
-            if now.has(Flag::POISONED) {
+            if state.used().has(Flag::POISONED) {
                 return Err(Error::Poisoned { index: PageIndex(at.0) });
             }
-            state.mark_referenced(now);
             if !mapped.accessed {
                 let accessed = Entry::Present(Mapped { accessed: true, ..mapped });
                 // It is a hint: whoever changes the entry at this moment may have it his way.

@@ -15,13 +15,13 @@ use crate::migrate::{Move, Place, Stop};
 use crate::node::Node;
 use crate::reclaim;
 use crate::report::{Kind, Outcome, Owner, PageOutcome, Report};
-use crate::sync::broken;
+use crate::sync::{Retry, broken};
 use crate::trace::Watcher;
 use crate::units::{FrameNo, NodeId};
 use crate::watch::Watch;
 
 /// How often a page is tried.
-pub(crate) const PASSES: u32 = 10;
+pub(crate) const PASSES: u32 = if cfg!(refolio_model) { 3 } else { 10 };
 
 /// Of those, how often in batches and without waiting.
 pub(crate) const BATCHED_PASSES: u32 = if cfg!(refolio_model) { 1 } else { 3 };
@@ -129,6 +129,7 @@ impl<'w> Migrate<'w> {
 }
 
 /// A page that has no outcome yet.
+#[cfg_attr(refolio_explore, derive(Hash))]
 struct Pending {
     place: usize,
     obstacle: Option<Obstacle>,
@@ -141,6 +142,15 @@ struct Passes<'c> {
     moving: Move<'c>,
     report: Vec<PageOutcome>,
     pending: Vec<Pending>,
+}
+
+/// What changes from pass to pass, to the checker of states.
+#[cfg(refolio_explore)]
+impl std::hash::Hash for Passes<'_, '_> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.pending.hash(state);
+        format!("{:?}", self.report).hash(state);
+    }
 }
 
 /// Moves the pages to node `to`; one outcome for each.
@@ -176,7 +186,9 @@ pub(crate) fn demote<'c>(core: &'c Core, place: &'c Place, to: &'c Node) -> bool
 impl Passes<'_> {
     fn run(&mut self) {
         let mode = self.how.mode;
+        let retry = Retry::new();
         for pass in 0..PASSES {
+            retry.keep(&(pass, &*self));
             if self.pending.is_empty() {
                 return;
             }
@@ -188,6 +200,7 @@ impl Passes<'_> {
         }
         if let Some(deadline) = mode.deadline() {
             while !self.pending.is_empty() && Instant::now() < deadline {
+                retry.keep(&(PASSES, &*self));
                 self.waiting_pass();
             }
         }
@@ -339,8 +352,7 @@ impl Passes<'_> {
 fn look(core: &Core, place: &Place) -> PageOutcome {
     let (kind, order) = place.folio().map_or((Kind::FileClean, 0), |frame| {
         let folio = core.folio(frame);
-        let state = folio.state.load();
-        let kind = match (state.has(Flag::ANON), state.has(Flag::DIRTY)) {
+        let kind = match (folio.state.has(Flag::ANON), folio.state.has(Flag::DIRTY)) {
             (true, _) => Kind::Anonymous,
             (false, true) => Kind::FileDirty,
             (false, false) => Kind::FileClean,

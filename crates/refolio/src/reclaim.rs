@@ -247,7 +247,7 @@ fn try_evict(core: &Core, mapping: &Arc<Mapping>, frame: FrameNo) -> bool {
     if mapping.peek(identity.index()).is_none_or(|(there, _)| there != frame) {
         return false;
     }
-    let state = folio.state.load();
+    let state = folio.state.flags();
     let busy = state.has(Flag::WRITEBACK) && !broken("writeback-unprotected")
         || state.has(Flag::DIRTY) && !broken("evict-drops-dirty");
     // A page that was marked as not to be trusted must not come back from the store, trusted.

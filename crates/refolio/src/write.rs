@@ -22,7 +22,7 @@ use crate::folio::Folio;
 use crate::folio::state::{Flag, Freeze};
 use crate::mapping::Mapping;
 use crate::reclaim;
-use crate::sync::{Arc, Retry, broken};
+use crate::sync::{Arc, Retry, broken, call};
 use crate::table::entry::{Entry, Mapped};
 use crate::table::{Backing, Table};
 use crate::truncate;
@@ -103,8 +103,7 @@ impl<'c> Exclusive<'c> {
     /// Lets the others in, but for the lock.
     fn thaw(self) -> Locked<'c> {
         let Self { lock, folio, references } = self;
-        let wake = folio.folio().state.unfreeze(references);
-        folio.core.folios.wake(folio.frame, wake);
+        call(|| folio.core.folios.wake(folio.frame, folio.folio().state.unfreeze(references)));
         Locked { core: folio.core, frame: folio.frame, _lock: lock, _folio: folio }
     }
 

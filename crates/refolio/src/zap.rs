@@ -8,7 +8,7 @@ use std::ops::Range;
 use crate::core::{Core, FolioRef, Why};
 use crate::error::{Error, Result};
 use crate::folio::state::Get;
-use crate::sync::{Arc, Retry, broken, plain};
+use crate::sync::{Arc, Retry, broken, call, plain};
 use crate::table::Table;
 use crate::table::entry::{Entry, Mapped};
 use crate::units::Vpn;
@@ -30,7 +30,7 @@ pub(crate) fn zap(core: &Core, table: &Arc<Table>, range: Range<u64>) -> Result<
             match entry {
                 Entry::Migration(_) if broken("zap-passes-migration") => break,
                 // Whoever fills it again comes after us.
-                Entry::Present(_) if try_zap(core, table, at, mapped)? => break,
+                Entry::Present(_) if call(|| try_zap(core, table, at, mapped))? => break,
                 _ => {}
             }
             // The folio may be another page's by now, whose owner may wait for us.

@@ -66,6 +66,10 @@ impl Retry {
     #[inline]
     pub fn anew(&self) {}
 
+    /// Where the loop begins again, and has learned `_kept`, which is all that is left of it.
+    #[inline]
+    pub fn keep<T>(&self, _kept: &T) {}
+
     /// Where the loop begins again at once: it spins.
     #[inline]
     pub fn again(&self) {

@@ -197,17 +197,20 @@ enum Act {
     Locked(usize, usize),
     /// Adds to both, and remembers of what it saw only whether the first was odd.
     Forget(usize, usize),
+    /// Adds to one twice, and keeps of what it saw only whether it was odd the last time.
+    Keep(usize),
 }
 
 fn random_program(random: &mut fastrand::Rng) -> Vec<Vec<Act>> {
     let act = |random: &mut fastrand::Rng| {
         let (one, other) = (random.usize(0..2), random.usize(0..2));
-        match random.u32(0..7) {
+        match random.u32(0..8) {
             0 => Act::Add(one),
             1 => Act::Set(one, random.u64(0..3)),
             2 | 3 => Act::See(one),
             4 => Act::CopyOdd(one, other),
             5 => Act::Forget(one, other),
+            6 => Act::Keep(one),
             _ => Act::Locked(one, other),
         }
     };
@@ -246,6 +249,14 @@ fn play(program: Vec<Vec<Act>>, ends: Ends) -> Rc<dyn Fn()> {
                                 words[other].fetch_add(1, Relaxed);
                                 odd
                             })),
+                            Act::Keep(word) => {
+                                let (retry, mut odd) = (Retry::new(), 0);
+                                for turn in 0..2 {
+                                    retry.keep(&(turn, odd));
+                                    odd = words[word].fetch_add(1, Relaxed) % 2;
+                                }
+                                saw.push(odd);
+                            }
                             Act::Locked(lock, word) => {
                                 let mut times = locks[lock].lock();
                                 *times += 1;

@@ -17,7 +17,7 @@ pub(crate) mod state;
 use std::ptr;
 
 use crate::frame::{prefetch, vec_with_room};
-use crate::sync::{AtomicU32, AtomicU64, Relaxed, broken, rule};
+use crate::sync::{AtomicU32, AtomicU64, Relaxed, broken, call, rule};
 use crate::units::{FrameNo, MAX_FILE_PAGES, MAX_ORDER, PageIndex, pages};
 use crate::wait::Waits;
 use state::{Flag, Snapshot, State};
@@ -181,9 +181,11 @@ impl Folio {
     /// it is in a file, one for its private data, one for each table entry.
     #[doc(alias = "folio_expected_ref_count")]
     pub fn expected_references(&self) -> u32 {
-        let cached = if self.identity().is_some() { self.pages() } else { 0 };
-        let private = self.state.has(Flag::PRIVATE) && !broken("private-not-counted");
-        cached + u32::from(private) + self.mapped()
+        call(|| {
+            let cached = if self.identity().is_some() { self.pages() } else { 0 };
+            let private = self.state.has(Flag::PRIVATE) && !broken("private-not-counted");
+            cached + u32::from(private) + self.mapped()
+        })
     }
 
     /// The embedder's word. Under the folio lock or a reference.

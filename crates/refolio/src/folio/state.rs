@@ -374,6 +374,18 @@ impl State {
         call(|| self.0.fetch_and(!flag.0, Relaxed) & flag.0 != 0)
     }
 
+    /// A use by somebody who has a reference: whether the bytes are valid and to be trusted, which is
+    /// when it counts as one; nothing else of the word.
+    pub fn used(&self) -> Snapshot {
+        call(|| {
+            let now = self.load();
+            if now.has(Flag::UPTODATE) && !now.has(Flag::POISONED) {
+                self.mark_referenced(now);
+            }
+            now.only(Flag::UPTODATE.0 | Flag::POISONED.0)
+        })
+    }
+
     /// Notes that the folio is used; writes only when that is news.
     #[doc(alias = "folio_mark_accessed")]
     #[inline]

@@ -59,7 +59,6 @@ mod evict_writeback;
 mod fault_fault;
 mod writeback_writeback;
 
-mod scene_anonymous;
 mod scene_append;
 mod scene_batch_lock_waiter;
 mod scene_batches;
@@ -132,7 +131,6 @@ pub const ALL: &[&Model] = &[
     &evict_writeback::MODEL,
     &fault_fault::MODEL,
     &writeback_writeback::MODEL,
-    &scene_anonymous::MODEL,
     &scene_append::MODEL,
     &scene_batch_lock_waiter::MODEL,
     &scene_batches::MODEL,

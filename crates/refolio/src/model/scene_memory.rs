@@ -1,8 +1,12 @@
-//! Anonymous memory, which only entries know: it moves, is written, and is given back, and the
-//! entry decides who has it.
+//! Anonymous memory × use, move, write, end and read: it has no slot and no identity, so its entries
+//! are all that is known of it, and decide who has it; the frame of what was given back has a new
+//! version when it is used again.
 
 use super::search::Model;
-use super::world::{World, meet};
+use super::world::{World, full, meet, value_of};
+use crate::read;
+use crate::sync::reached;
+use crate::units::Vpn;
 
 pub const MODEL: Model = Model {
     cell: module_path!(),
@@ -14,6 +18,8 @@ pub const MODEL: Model = Model {
         "gone",
         "here",
         "moved",
+        "not read",
+        "read",
         "read again",
         "slept",
         "touched",
@@ -27,7 +33,7 @@ pub const MODEL: Model = Model {
         ("claim-keeps-version", "a torn page"),
         ("claim-without-fence", "a torn page"),
     ],
-    scenes: &[used_at_once, written, moved_at_once, given_back, used_again],
+    scenes: &[used_at_once, written, moved_at_once, given_back, used_again, overwritten, peeked],
 };
 
 #[cfg(refolio_loom)]
@@ -87,6 +93,38 @@ fn used_again() {
             world.reuse();
         },
         |world| _ = world.view_read(0, &[1, 0]),
+    );
+    world.check_at_rest(&[]);
+}
+
+fn overwritten() {
+    let world = World::large(2, 0, 0).and_memory(1, 0).ready();
+    world.view_write(0, 1);
+    meet(&world, |world| _ = world.migrate_view(0, 1), |world| world.view_write(0, 2));
+    assert_eq!(world.view_read(0, &[2]), 2);
+    assert!(world.mapped(0).unwrap().dirty, "an entry forgot it");
+    world.check_at_rest(&[]);
+}
+
+/// As [`used_again`], for a reader who gives up where the memory has been taken away.
+fn peeked() {
+    let world = World::large(1, 0, 0).and_memory(1, 0).ready();
+    world.view_write(0, 1);
+    meet(
+        &world,
+        |world| {
+            world.end_view();
+            world.reuse();
+        },
+        |world| {
+            let mut bytes = full(0);
+            let memory = world.other();
+            let read = read::optimistic_in_view(&world.core, memory, Vpn(0), 0, &mut bytes);
+            reached(if read { "read" } else { "not read" });
+            if read {
+                value_of(&bytes, &[1]);
+            }
+        },
     );
     world.check_at_rest(&[]);
 }

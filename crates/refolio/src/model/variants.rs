@@ -33,7 +33,8 @@ pub struct Variant {
     pub name: &'static str,
     /// The rule that is broken.
     pub rule: &'static str,
-    /// The same in the kernel's history: commits, CVEs; empty where there is none.
+    /// The same in the kernel's history, or what resembles it and says so: commits, CVEs; empty where
+    /// there is none.
     pub history: &'static str,
     /// Whether a model notices.
     pub verdict: Verdict,

@@ -273,12 +273,14 @@ impl World {
 
     /// While a reference is held, the folio is its page, and its bytes stand still.
     pub fn check_pinned(&self, pin: &FolioRef<'_>, index: u64, allowed: &[u8]) -> u8 {
-        let page = index as u32 & (pin.folio().pages() - 1);
-        let before = value_of(page_of(pin, page), allowed);
-        assert_eq!(self.frame(index), Some(pin.frame), "a page moved while it was pinned");
-        let after = value_of(page_of(pin, page), allowed);
-        assert_eq!(after, before, "bytes changed under a pin");
-        before
+        call(|| {
+            let page = index as u32 & (pin.folio().pages() - 1);
+            let before = value_of(page_of(pin, page), allowed);
+            assert_eq!(self.frame(index), Some(pin.frame), "a page moved while it was pinned");
+            let after = value_of(page_of(pin, page), allowed);
+            assert_eq!(after, before, "bytes changed under a pin");
+            before
+        })
     }
 
     /// What must be true when nobody does anything: the file has these pages, cached or not, and

@@ -12,7 +12,7 @@
 use crate::units::FrameNo;
 
 /// What an entry says about a page that has a folio.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Mapped {
     /// First frame of the folio.
     pub folio: FrameNo,

@@ -260,6 +260,14 @@ pub(crate) struct MigrationEntries<'c> {
     sites: Vec<Site>,
 }
 
+/// The entries, to the checker of states.
+#[cfg(refolio_explore)]
+impl std::hash::Hash for MigrationEntries<'_> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.sites.hash(state);
+    }
+}
+
 impl MigrationEntries<'_> {
     /// The page has moved: the entries shall name `destination`, whose lock the caller holds.
     pub fn retarget(&mut self, destination: FrameNo) {

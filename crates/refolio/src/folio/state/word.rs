@@ -61,6 +61,11 @@ impl Snapshot {
         Self(self.0 & (VERSION_ONE - 1) & !REFERENCES)
     }
 
+    /// Some of the flags alone.
+    pub(super) fn only(self, flags: u64) -> Self {
+        Self(self.0 & flags)
+    }
+
     pub fn references(self) -> u32 {
         (self.0 & REFERENCES) as u32
     }

@@ -15,18 +15,19 @@ pub const CACHE: &[Variant] = &[
         "Before the copy the references are counted.",
         "the freeze decides; the count saves the copy of a pinned page",
     )
-    .since("060913999d7a counts for this reason; the freeze alone since 0ef024621417"),
+    .since("no bug: 060913999d7a counts to save a copy; the freeze decides since 0ef024621417"),
     caught(
         "copy-after-switch",
         "migrate_lookup",
         "The bytes are there before anybody can find the destination.",
     )
-    .since("until 6.10 they came after: a locked destination, not up to date, hid that"),
+    .since("no bug: until 6.10 they came after; a locked destination, not up to date, hid that"),
     caught(
         "count-without-freeze",
         "migrate_pin",
         "The references are counted and taken to none in one step: a count alone is stale at once.",
-    ),
+    )
+    .since("resembles ebdf4de5642f: buffers were counted, the lock given back, and then moved"),
     caught(
         "slot-before-freeze",
         "migrate_lookup",
@@ -42,7 +43,7 @@ pub const CACHE: &[Variant] = &[
         "migrate_lookup",
         "The source has lost its identity before it is thawed.",
     )
-    .since("CVE-2023-52490: a mapping seen in the wrong folio"),
+    .since("resembles CVE-2023-52490: what a move kept in a new folio was taken for its mapping"),
     caught(
         "thaw-one-too-many",
         "migrate_lookup",
@@ -54,27 +55,27 @@ pub const CACHE: &[Variant] = &[
         "The source comes back with the references that are left, and no less.",
     ),
     caught("dirty-left-behind", "migrate_writeback", "A dirty page is dirty where it has moved.")
-        .since("42cb14b110a5, CVE-2016-3070"),
+        .since("resembles 42cb14b110a5, CVE-2016-3070: the dirty flag moved after the switch"),
     caught("mark-left-behind", "migrate_writeback", "The exchange of the slot keeps the marks."),
     caught(
         "counter-left-behind",
         "migrate_writeback",
         "A dirty page is counted on the node where it is.",
     )
-    .since("CVE-2016-3070's cousin: NR_FILE_DIRTY drifts"),
+    .since("resembles the accounting half of 42cb14b110a5"),
     caught(
         "dirty-without-mark",
         "migrate_writeback",
         "What is dirty is marked, so that writeback finds it.",
     ),
     caught("private-left-behind", "scene_private", "The reference of private data moves with it.")
-        .since("cb6acd01e2e4: a subpool's private word was lost"),
+        .since("resembles cb6acd01e2e4: a subpool's private word was lost"),
     caught(
         "private-not-counted",
         "scene_private",
         "Private data holds a reference, and every expectation counts it.",
     )
-    .since("8e47a457321c: iomap's pages never moved"),
+    .since("resembles 8e47a457321c: iomap had the flag, not the reference; pages never moved"),
     caught(
         "truncate-forgets-private",
         "scene_private",
@@ -96,13 +97,13 @@ pub const CACHE: &[Variant] = &[
         "scene_two_views",
         "A page is unmapped from every view that maps it.",
     )
-    .since("7e09e738afd2, a8bef8ff6ea1, 486cf46f3f9b: an entry that the walk missed"),
+    .since("resembles 7e09e738afd2, a8bef8ff6ea1, 486cf46f3f9b: an entry that the walk missed"),
     caught("one-page-unmapped", "scene_large_folio", "Every page of a folio is unmapped.")
-        .since("017b1660df89: a shared PMD was unmapped once"),
+        .since("resembles 017b1660df89: of those that shared a PMD, one was unmapped"),
     caught("one-page-copied", "scene_large_folio", "Every page of a folio is copied.")
-        .since("fc346d0a70a1: one of N slots was replaced"),
+        .since("resembles fc346d0a70a1: of N swap slots, one was replaced"),
     caught("entries-left-behind", "migrate_fault", "Every migration entry is made present again.")
-        .since("486cf46f3f9b, 4b0ece6fa016"),
+        .since("resembles 486cf46f3f9b, 4b0ece6fa016: entries that the walk back missed stayed"),
     caught(
         "undo-forgets-entries",
         "scene_two_views",
@@ -125,17 +126,17 @@ pub const CACHE: &[Variant] = &[
         "scene_copy_on_write",
         "A restored entry allows what it allowed before.",
     )
-    .since("96a9c287e25d"),
+    .since("96a9c287e25d: the write bit was added when the entry was restored"),
     caught("restored-clean", "scene_memory", "A restored entry says that its page was written.")
-        .since("fd35ca3d12cc"),
+        .since("resembles fd35ca3d12cc: the entry's dirty bit was lost when it was unmapped"),
     caught(
         "batch-waits-with-sources",
         "scene_batch_lock_waiter",
         "Nobody waits while holding a folio: a batch has many.",
     )
-    .since("fb3592c41a44, 2e6506e1c4ee"),
+    .since("fb3592c41a44, 2e6506e1c4ee: a batch waited while it held locks"),
     caught("waiter-holds-reference", "scene_waiters", "Waiters hold no reference.")
-        .since("9a1ea439b16b, ffa65753c431"),
+        .since("9a1ea439b16b, ffa65753c431: who waited for a page, or its entry, held it"),
     caught(
         "wait-ignores-version",
         "scene_waiters",
@@ -186,7 +187,7 @@ pub const CACHE: &[Variant] = &[
         "Who meets a frozen folio looks whether the slot still names it, and waits for that one.",
     ),
     caught("entry-skips-recheck", "migrate_fault", "Entry, reference, entry again.")
-        .since("e66f17ff7177, c9d398fa2378"),
+        .since("resembles e66f17ff7177, c9d398fa2378: a huge page taken without the entry's lock"),
     caught("hint-believed", "migrate_hint", "A hint proves nothing."),
     caught(
         "get-skips-version",
@@ -303,7 +304,7 @@ pub const CACHE: &[Variant] = &[
         "Truncation waits for the writeback of what it cuts.",
     ),
     caught("truncate-skips-lock", "migrate_truncate", "Truncation holds the folio lock.")
-        .since("without it the slot's check is needed: see the four forms"),
+        .since("no bug: without it the slot's check would be needed; see the four forms"),
     caught(
         "truncate-skips-recheck",
         "truncate_fill",
