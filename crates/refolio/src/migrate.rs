@@ -211,21 +211,13 @@ pub(crate) struct Switched<'c> {
 impl<'c> Move<'c> {
     /// Steps 1 to 4: a page that nobody can use through a table, and nobody else can take.
     #[doc(alias = "migrate_folio_unmap")]
-<<<<<<< HEAD
     pub fn prepare(&self, place: &'c Place) -> Attempt<Unmapped<'c>> {
-        let source = self.isolate(place)?;
-        let destination = self.alloc(&source)?;
-        let locked = self.lock(place, source, destination)?;
-        Ok(self.unmap(locked))
-=======
-    pub fn prepare(&self, place: &Place) -> Attempt<Unmapped<'c>> {
         call(|| {
             let source = self.isolate(place)?;
             let destination = self.alloc(&source)?;
             let locked = self.lock(place, source, destination)?;
             Ok(self.unmap(locked))
         })
->>>>>>> proof
     }
 
     /// Step 1: Off the LRU: whoever has it isolated is the only one to move or evict it.
@@ -343,11 +335,7 @@ impl<'c> Move<'c> {
     fn copy_bytes(&self, locked: &Locked<'c>) -> Streams {
         let (from, to) = (locked.source.frame, locked.destination.folio.frame);
         let order = if broken("one-page-copied") { 0 } else { locked.source.folio().order() };
-<<<<<<< HEAD
-        self.core.frames.copy(from, to, folio_bytes(order))
-=======
-        call(|| self.core.frames.copy(from, to, folio_bytes(order)));
->>>>>>> proof
+        call(|| self.core.frames.copy(from, to, folio_bytes(order)))
     }
 
     /// Undoes steps 4 to 1.
@@ -376,16 +364,10 @@ impl<'c> Move<'c> {
             }
             None => {
                 self.freeze(&unmapped)?;
-<<<<<<< HEAD
                 destination.inherit(source, 0);
-                let wake = source.state.unfreeze_moved(unmapped.expected());
-                self.core.folios.wake(unmapped.locked.source.frame, wake);
-=======
-                destination.inherit(source);
                 let expected = unmapped.expected();
-                let wake = || source.state.unfreeze(expected);
+                let wake = || source.state.unfreeze_moved(expected);
                 call(|| self.core.folios.wake(unmapped.locked.source.frame, wake()));
->>>>>>> proof
             }
         }
         if broken("copy-after-switch") {
@@ -498,20 +480,12 @@ impl<'c> Move<'c> {
         begins(Step::Finish);
         let Switched { list, entries, destination, source_lock, source } = switched;
         let (from, to) = (source.frame, destination.folio.frame);
-<<<<<<< HEAD
-        drop(list); // on the LRU
-        drop(entries); // present again, for the destination
-        destination.release(); // unlocked; the allocation's reference goes
-        source.release(source_lock); // whoever waited finds the destination; the last put
-=======
         call(|| {
             drop(list); // on the LRU
             drop(entries); // present again, for the destination
-            drop(destination); // unlocked; the allocation's reference goes
-            drop(source_lock); // whoever waited looks again, and finds the destination
-            drop(source); // the last put
+            destination.release(); // unlocked; the allocation's reference goes
+            source.release(source_lock); // whoever waited finds the destination; the last put
         });
->>>>>>> proof
         self.watch.tell(self.core, Step::Finish, "Move::finish", from, Some(to), || {
             format!("entries name frame {}, both unlocked, frame {} freed", to.0, from.0)
         });
