@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use crate::core::Core;
 use crate::error::{Error, Result};
-use crate::migrate::Place;
 use crate::node::Node;
 use crate::passes::{self, Migrate};
+use crate::place::Place;
 use crate::reclaim;
 use crate::report::{Kind, Outcome, Owner, PageOutcome, Report};
 use crate::sync::plain;

@@ -38,6 +38,7 @@ mod form;
 mod many;
 mod migrate;
 mod passes;
+mod place;
 mod read;
 mod reclaim;
 mod report;

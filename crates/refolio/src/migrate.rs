@@ -23,40 +23,13 @@ use crate::form::Form;
 use crate::frame::Streams;
 use crate::mapping::Mapping;
 use crate::node::Node;
-use crate::sync::{Arc, broken, call, narrate};
-use crate::table::{Backing, MigrationEntries, Table};
+use crate::place::Place;
+use crate::sync::{broken, call, narrate};
+use crate::table::MigrationEntries;
 use crate::trace::Step;
-use crate::units::{FrameNo, PageIndex, Vpn, folio_bytes};
+use crate::units::{FrameNo, folio_bytes};
 use crate::watch::Watch;
 use refolio_xarray::{Entry, Locked as Slots};
-
-/// Where a page is known: in its file's mapping, or in a table.
-#[derive(Clone, Debug)]
-pub(crate) enum Place {
-    File(Arc<Mapping>, PageIndex),
-    Table(Arc<Table>, Vpn),
-}
-
-impl Place {
-    /// The folio that holds the page at this moment.
-    pub fn folio(&self) -> Option<FrameNo> {
-        match self {
-            Place::File(mapping, index) => Some(mapping.peek(*index)?.0),
-            Place::Table(table, at) => Some(table.load(*at).mapped()?.folio),
-        }
-    }
-
-    /// The file, or the one that is viewed.
-    fn mapping(&self) -> Option<&Mapping> {
-        match self {
-            Place::File(mapping, _) => Some(mapping),
-            Place::Table(table, _) => match &table.backing {
-                Backing::File { mapping, .. } => Some(mapping),
-                Backing::Anonymous { .. } => None,
-            },
-        }
-    }
-}
 
 /// Why a folio did not move this time.
 #[derive(Debug, Hash)]

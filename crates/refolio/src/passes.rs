@@ -11,8 +11,9 @@ use crate::core::{Core, Obstacle, Why};
 use crate::error::{Error, Result};
 use crate::folio::state::Flag;
 use crate::form::Form;
-use crate::migrate::{Move, Place, Stop};
+use crate::migrate::{Move, Stop};
 use crate::node::Node;
+use crate::place::Place;
 use crate::reclaim;
 use crate::report::{Kind, Outcome, Owner, PageOutcome, Report};
 use crate::sync::{Retry, broken};
@@ -146,7 +147,7 @@ struct Passes<'c> {
 
 /// What changes from pass to pass, to the checker of states.
 #[cfg(refolio_explore)]
-impl std::hash::Hash for Passes<'_, '_> {
+impl std::hash::Hash for Passes<'_> {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         self.pending.hash(state);
         format!("{:?}", self.report).hash(state);

@@ -7,7 +7,7 @@ use std::fmt;
 use crate::core::Core;
 use crate::folio::Folio;
 use crate::mapping::Mapping;
-use crate::migrate::Place;
+use crate::place::Place;
 use crate::sync::Arc;
 use crate::table::entry::Entry;
 use crate::table::rmap::Site;

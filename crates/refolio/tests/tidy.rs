@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("ground", &["clock", "sync", "units", "trace"]),
     ("a page", &["buddy", "errseq", "folio", "frame", "hint", "holder", "node", "store", "wait"]),
-    ("knowing", &["ahead", "error", "lru", "mapping", "registry", "shadow", "table"]),
+    ("knowing", &["ahead", "error", "lru", "mapping", "place", "registry", "shadow", "table"]),
     ("core", &["core", "still"]),
     (
         "verbs",

@@ -172,6 +172,7 @@ impl Frames {
 /// later Release store of this thread: before the destination is shown to anybody, or freed.
 #[must_use]
 #[derive(Debug, Default)]
+#[cfg_attr(refolio_explore, derive(Hash))]
 pub(crate) struct Streams(());
 
 impl Drop for Streams {
