@@ -112,6 +112,7 @@ fn an_entry_is_exchanged_when_it_is_what_it_was() {
 }
 
 #[test]
+#[cfg(debug_assertions)] // Rules are asserted in debug builds.
 #[should_panic(expected = "an entry is filled that was empty")]
 fn only_empty_entries_are_filled() {
     let table = table();

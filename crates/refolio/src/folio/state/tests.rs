@@ -225,12 +225,14 @@ fn bytes_are_the_files_once_that_is_said() {
 }
 
 #[test]
+#[cfg(debug_assertions)] // Rules are asserted in debug builds.
 #[should_panic(expected = "a reference was put twice")]
 fn nobody_puts_more_references_than_there_are() {
     let _ = used(2, &[Flag::UPTODATE]).put_many(3);
 }
 
 #[test]
+#[cfg(debug_assertions)] // Rules are asserted in debug builds.
 #[should_panic(expected = "only what was set is cleared")]
 fn nobody_unlocks_what_is_not_locked() {
     let _ = used(1, &[Flag::UPTODATE]).unlock();
