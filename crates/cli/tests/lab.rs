@@ -7,7 +7,7 @@ mod common;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -110,6 +110,23 @@ fn a_kernel_without_nodes_is_refused_with_the_remedy() {
 fn a_kernel_that_panics_while_it_boots_is_refused() {
     let Some(ended) = drill("none", &["--append=init=/no rdinit=/no root=/dev/no"]) else { return };
     tells(&ended.expect(2), &["does not boot", "Kernel panic", "--log"]);
+}
+
+#[test]
+fn modules_of_another_kernel_are_refused() {
+    // It fetches the kernel, if nothing has.
+    let Some(_) = drill("none", &[]) else { return };
+    let cache = std::env::var("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.unwrap_or_else(|_| Path::new(&std::env::var("HOME").unwrap()).join(".cache"));
+    let fetched = fs::read_dir(cache.join("refolio/kernels")).unwrap().flatten();
+    let image = fetched.map(|it| it.path().join("vmlinuz")).find(|it| it.is_file()).unwrap();
+    let modules = tempfile::tempdir().unwrap();
+    for name in ["virtio_pci", "virtio_blk", "virtio_console", "ext4"] {
+        fs::write(modules.path().join(format!("{name}.ko")), "\x7fELF\0depends=\0").unwrap();
+    }
+    let (kernel, modules) = (image.display().to_string(), modules.path().display().to_string());
+    let Some(ended) = drill("none", &["--kernel", &kernel, "--modules", &modules]) else { return };
+    tells(&ended.expect(2), &["refuses its module", "do --kernel and --modules match?"]);
 }
 
 #[test]

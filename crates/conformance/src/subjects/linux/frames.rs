@@ -149,7 +149,11 @@ fn offline(play: &Play, me: &mut Me) -> Result<(), Stop> {
     let went = frames(play, || take_offline(&state))?;
     if went.is_ok() {
         play.tally.add(Fact::Offlined, 1);
-        fs::write(&state, "online_movable").map_err(refused("memory that goes online again"))?;
+        match fs::write(&state, "online_movable") {
+            // A frame in it was taken for good, by a case before this one: so it stays offline.
+            Err(error) if error.raw_os_error() == Some(libc::EHWPOISON) => {}
+            put => put.map_err(refused("memory that goes online again"))?,
+        }
     }
     std::thread::sleep(Duration::from_micros(me.rng.u64(1000..20_000)));
     Ok(())

@@ -18,6 +18,8 @@ pub enum Turn {
     AllMemory,
     /// The program that runs the case moves with them, its text and all.
     Itself,
+    /// Frames are taken for good: memory that has lost one does not come online again.
+    ForGood,
 }
 
 impl LinuxCase {
@@ -36,7 +38,8 @@ fn cell(kind: Kind, trigger: Trigger, column: Column) -> Turn {
     match trigger {
         // (Memory goes offline with whatever is in it.)
         Trigger::MigratePages | Trigger::Cpuset | Trigger::Offline => Turn::Itself,
-        Trigger::Compaction | Trigger::SoftOffline => Turn::AllMemory,
+        Trigger::SoftOffline => Turn::ForGood,
+        Trigger::Compaction => Turn::AllMemory,
         // Memory is compacted before huge pages are made.
         _ if kind.is_huge() || column == Column::DropCaches => Turn::AllMemory,
         Trigger::MovePages | Trigger::Mbind | Trigger::LongtermPin => Turn::OwnPages,
@@ -58,5 +61,6 @@ mod tests {
         assert_eq!(turn("anon/migrate-pages/writers"), Turn::Itself);
         assert_eq!(turn("special/text"), Turn::Itself);
         assert!(Turn::Question < Turn::OwnPages && Turn::AllMemory < Turn::Itself);
+        assert!(turn("anon/offline/writers") < turn("anon/soft-offline/writers"));
     }
 }

@@ -57,8 +57,8 @@ pub fn run() -> ! {
 /// Says it where nothing but the kernel's log is there yet.
 fn complain(why: &str) {
     if let Ok(mut log) = OpenOptions::new().write(true).open("/dev/kmsg") {
-        // Warnings reach the console with any log level that tells of failures.
-        let _ = writeln!(log, "<4>{MARK}{why}");
+        // Warnings reach the console with any log level that tells of failures. Each write is a line.
+        let _ = log.write_all(format!("<4>{MARK}{why}\n").as_bytes());
     }
 }
 
