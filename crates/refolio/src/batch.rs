@@ -18,7 +18,7 @@ use crate::core::{Core, FolioRef, Fresh};
 use crate::error::{Error, Result};
 use crate::fill::{self, Progress};
 use crate::mapping::Mapping;
-use crate::reclaim;
+use crate::reclaim::{self, Spare};
 use crate::store::{BatchRead, ReadBatch};
 use crate::sync::{Arc, broken, reached};
 use crate::units::{PageIndex, folio_bytes};
@@ -48,12 +48,14 @@ pub(crate) fn fill<'c, 'b>(
     pages: &'b mut (dyn Iterator<Item = PageIndex> + 'b),
     shown: &'b mut (dyn FnMut(&FolioRef<'c>, PageIndex) + 'b),
 ) -> Failed {
+    let spare = Spare::new(pages.size_hint().0);
     let pages = pages.peekable();
     let mut batch = Batch {
         core,
         mapping,
         need,
         quiet,
+        spare,
         pages,
         shown,
         filling: Vec::new(),
@@ -98,6 +100,7 @@ struct Batch<'c, 'b> {
     mapping: &'b Arc<Mapping>,
     need: Need,
     quiet: Option<PageIndex>,
+    spare: Spare<'c>,
     pages: Peekable<&'b mut (dyn Iterator<Item = PageIndex> + 'b)>,
     shown: &'b mut (dyn FnMut(&FolioRef<'c>, PageIndex) + 'b),
     /// By the key of the read.
@@ -115,7 +118,7 @@ impl<'c> Batch<'c, '_> {
     /// A new folio around `index`; None when there is none at once, and something is in hand.
     fn alloc(&mut self, index: PageIndex) -> Option<Fresh<'c>> {
         let order = fill::vacant_order(self.mapping, index);
-        if let Some(fresh) = reclaim::alloc_now(self.core, order) {
+        if let Some(fresh) = reclaim::alloc_now(self.core, order, &mut self.spare) {
             return Some(fresh);
         }
         if self.in_hand > 0 {

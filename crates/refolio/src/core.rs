@@ -33,7 +33,7 @@ use crate::registry::Mappings;
 use crate::shadow::Shadows;
 use crate::sync::{self, Arc, Condvar, Mutex, Relaxed, Retry, broken, call, plain, rule};
 use crate::table::{Table, Tables};
-use crate::units::{FrameNo, NodeId, PageIndex};
+use crate::units::{FrameNo, NodeId, PageIndex, pages};
 
 /// What happened in a cache since it was made, under the kernel's names.
 #[derive(Debug, Default)]
@@ -244,13 +244,19 @@ impl Core {
         flags: &[Flag],
     ) -> Option<Fresh<'_>> {
         let frame = node.alloc(order, keep)?;
+        let fresh = self.claim(frame, order, flags);
+        if flags.contains(&Flag::ANON) {
+            node.counters.nr_anon_pages.add(pages(order));
+        }
+        Some(fresh)
+    }
+
+    /// A new folio of frames that were taken from their node.
+    pub fn claim(&self, frame: FrameNo, order: u32, flags: &[Flag]) -> Fresh<'_> {
         let folio = self.folio(frame);
         folio.claim(order, flags);
-        if flags.contains(&Flag::ANON) {
-            node.counters.nr_anon_pages.add(folio.pages());
-        }
         let lock = FolioLock { core: self, frame };
-        Some(Fresh { lock, folio: FolioRef { core: self, frame, folio } })
+        Fresh { lock, folio: FolioRef { core: self, frame, folio } }
     }
 
     /// The obstacle that `frame` is, if it is one still.

@@ -77,10 +77,15 @@ pub(crate) fn place<'c>(
     if index.0 >= pages && !broken("fill-beyond-the-end") {
         return Err(Error::OutOfRange { index, pages });
     }
-    if items_in(&slots, base, order) && !broken("insert-skips-look") {
+    let shadow = slots.load(index.0);
+    let taken = if order == 0 {
+        shadow.is_some_and(xarray::Entry::is_item)
+    } else {
+        items_in(&slots, base, order)
+    };
+    if taken && !broken("insert-skips-look") {
         return Ok(None);
     }
-    let shadow = slots.load(index.0);
     folio.set_identity(mapping.identity(base));
     folio.state.get_more(folio.pages());
     let item = xarray::Entry::item(u64::from(frame.0));

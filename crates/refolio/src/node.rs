@@ -1,5 +1,7 @@
 //! A memory node: a run of frames with its own free lists, watermarks and counters.
 
+use std::ops::Range;
+
 use crate::buddy::Buddy;
 use crate::frame::Backing;
 use crate::sync::plain::{AtomicBool, AtomicU64};
@@ -114,6 +116,31 @@ impl Node {
             self.nr_free.store(u64::from(free.free_frames()), Relaxed);
             Some(frame)
         })
+    }
+
+    /// Up to `most` free frames that lie together, as many as there are, and that leave at least
+    /// `keep` free.
+    pub fn alloc_run(&self, most: u32, keep: u32) -> Option<Range<u32>> {
+        call(|| {
+            let mut free = self.free.lock();
+            let most = most.min(free.free_frames().saturating_sub(keep));
+            if self.is_offline() || most == 0 {
+                return None;
+            }
+            let order = free.largest_free_order()?.min(most.ilog2());
+            let first = free.alloc(order)?.0;
+            self.nr_free.store(u64::from(free.free_frames()), Relaxed);
+            Some(first..first + pages(order))
+        })
+    }
+
+    /// Gives back what is left of such frames.
+    pub fn free_run(&self, frames: Range<u32>) {
+        call(|| {
+            let mut free = self.free.lock();
+            frames.for_each(|frame| free.free(FrameNo(frame), 0));
+            self.nr_free.store(u64::from(free.free_frames()), Relaxed);
+        });
     }
 
     /// Whether [`alloc`](Self::alloc) would find a folio now.

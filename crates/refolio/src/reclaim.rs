@@ -27,11 +27,16 @@ use crate::units::{FrameNo, PageIndex, pages};
 use crate::writeback::{self, Patience};
 use refolio_xarray::Entry;
 use std::cell::Cell;
+use std::ops::Range;
 use std::time::Duration;
 
-/// Victims that are taken from a list at a time.
+/// Victims that are taken from a list at a time, at least.
 #[doc(alias = "SWAP_CLUSTER_MAX")]
 const BATCH: usize = if cfg!(refolio_model) { 2 } else { 32 };
+
+/// And at most, where more frames are missing. (Pages that were read in together lie together on the
+/// list, and in memory: they are to go together.)
+const MAX_BATCH: usize = if cfg!(refolio_model) { 2 } else { 128 };
 
 /// Dirty pages around a dirty victim that are written with it.
 const WRITE_AROUND: u64 = if cfg!(refolio_model) { 2 } else { 256 };
@@ -70,23 +75,98 @@ pub(crate) fn alloc<'c>(core: &'c Core, order: u32, flags: &[Flag]) -> Result<Fr
 }
 
 /// A new folio, if that takes no waiting.
-pub(crate) fn alloc_now(core: &Core, order: u32) -> Option<Fresh<'_>> {
-    let fresh = try_alloc(core, order, &[]);
-    if order > 0 { fresh.or_else(|| try_alloc(core, 0, &[])) } else { fresh }
+pub(crate) fn alloc_now<'c>(
+    core: &'c Core,
+    order: u32,
+    spare: &mut Spare<'c>,
+) -> Option<Fresh<'c>> {
+    if order > 0
+        && let Some(fresh) = try_alloc(core, order, &[])
+    {
+        return Some(fresh);
+    }
+    spare.take(core)
 }
+
+/// Frames that lie together, taken from a node for pages that are read in, or written, together: a
+/// device does better with one large piece of memory than with many small ones.
+#[derive(Debug)]
+pub(crate) struct Spare<'c> {
+    /// Pages that are still to come.
+    wanted: usize,
+    frames: Range<u32>,
+    node: Option<&'c Node>,
+}
+
+impl<'c> Spare<'c> {
+    /// For so many pages.
+    pub fn new(wanted: usize) -> Self {
+        Self { wanted, frames: 0..0, node: None }
+    }
+
+    /// A new folio of a single page, if that takes no waiting.
+    pub fn take(&mut self, core: &'c Core) -> Option<Fresh<'c>> {
+        if self.node.is_some_and(Node::is_offline) {
+            self.give_back();
+        }
+        let frame = self.frames.next().or_else(|| {
+            let wanted = self.wanted.clamp(1, RUN as usize) as u32;
+            let most = |node: &Node| wanted.min((node.frames / RUN_PART).max(1));
+            // Room for two of them, so that one is whole.
+            let room = |node: &Node| (2 * most(node)).max(BATCH as u32);
+            let (node, frames) = find(core, 0, room, |node| {
+                Some((node, node.alloc_run(most(node), node.marks.min)?))
+            })?;
+            (self.node, self.frames) = (Some(node), frames);
+            self.frames.next()
+        })?;
+        self.wanted = self.wanted.saturating_sub(1);
+        Some(core.claim(FrameNo(frame), 0, &[]))
+    }
+
+    /// Gives back what was not used: before anything is waited for.
+    pub fn give_back(&mut self) {
+        let frames = std::mem::take(&mut self.frames);
+        if let Some(node) = self.node.take().filter(|_| !frames.is_empty()) {
+            node.free_run(frames);
+        }
+    }
+}
+
+impl Drop for Spare<'_> {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
+/// Frames that are taken together at most: as many as one read of a store has.
+const RUN: u32 = if cfg!(refolio_model) { 1 } else { 64 };
+
+/// The part of a node that may be taken together.
+const RUN_PART: u32 = 128;
 
 /// Goes through the nodes once, and makes room on each that has none.
 fn try_alloc<'c>(core: &'c Core, order: u32, flags: &[Flag]) -> Option<Fresh<'c>> {
+    let wanted = |_: &Node| pages(order).max(BATCH as u32);
+    find(core, order, wanted, |node| core.alloc_on(node, order, node.marks.min, flags))
+}
+
+/// Asks one node after the other, and makes room for so many pages on each that has none.
+fn find<'c, T>(
+    core: &'c Core,
+    order: u32,
+    wanted: impl Fn(&Node) -> u32,
+    alloc: impl Fn(&'c Node) -> Option<T>,
+) -> Option<T> {
     core.nodes.iter().find_map(|node| {
-        if let Some(fresh) = core.alloc_on(node, order, node.marks.min, flags) {
+        if let Some(found) = alloc(node) {
             if node.nr_free_pages() < node.marks.low {
                 core.bell.ask_for_reclaim();
             }
-            return Some(fresh);
+            return Some(found);
         }
-        let made =
-            !node.is_offline() && make_room(core, node, order, pages(order).max(BATCH as u32));
-        made.then(|| core.alloc_on(node, order, node.marks.min, flags)).flatten()
+        let made = !node.is_offline() && make_room(core, node, order, wanted(node));
+        made.then(|| alloc(node)).flatten()
     })
 }
 
@@ -148,7 +228,9 @@ pub(crate) fn shrink(core: &Core, node: &Node, target: u32) -> u64 {
     };
     while node.nr_free_pages() < target && fruitless < 4 {
         let limit = (node.frames as usize / 4).max(BATCH * 8);
-        let (cold, scanned) = lru.coldest(&core.folios, BATCH, limit, fruitless > 0, can_go);
+        let missing = target.saturating_sub(node.nr_free_pages()) as usize;
+        let count = missing.clamp(BATCH, MAX_BATCH);
+        let (cold, scanned) = lru.coldest(&core.folios, count, limit, fruitless > 0, can_go);
         core.events.pgscan.add(scanned as u32);
         let before = freed;
         for frame in cold {
@@ -279,4 +361,44 @@ fn try_evict(core: &Core, mapping: &Arc<Mapping>, frame: FrameNo) -> bool {
 pub(crate) fn is_refault(core: &Core, shadow: Entry) -> bool {
     let frames = core.nodes.iter().map(|node| u64::from(node.frames)).sum::<u64>();
     shadow.is_value() && core.shadows.distance(shadow) <= frames
+}
+
+#[cfg(all(test, not(refolio_model)))]
+mod tests {
+    use super::*;
+    use crate::builder::{NodeOptions, assemble};
+
+    #[test]
+    fn what_is_taken_together_lies_together_and_goes_back_when_it_is_not_used() {
+        let nodes = [NodeOptions::new(64 << 20), NodeOptions::new(64 << 20)];
+        let core = assemble(&nodes, false).unwrap();
+        let free = || core.nodes.iter().map(Node::nr_free_pages).collect::<Vec<_>>();
+        // Every other one of these is free again: there are single frames, too.
+        let others: Vec<_> = (0..100).map(|_| alloc(&core, 0, &[]).unwrap()).collect();
+        let _kept: Vec<_> = others.into_iter().step_by(2).collect();
+        let all = free();
+        let mut spare = Spare::new(100);
+        let taken: Vec<_> = (0..70).map(|_| spare.take(&core).unwrap()).collect();
+        let frames: Vec<_> = taken.iter().map(|fresh| fresh.folio.frame.0).collect();
+        assert_eq!(frames[..64], (frames[0]..frames[0] + 64).collect::<Vec<_>>());
+        // 36 more were wanted: as many as a block has are in hand.
+        assert_eq!(all[0] - free()[0], 64 + 32);
+        spare.give_back();
+        assert_eq!(all[0] - free()[0], 70);
+        drop((taken, spare));
+        assert_eq!(free(), all);
+    }
+
+    #[test]
+    fn a_node_that_goes_out_of_use_gets_its_spare_frames_back() {
+        let nodes = [NodeOptions::new(64 << 20), NodeOptions::new(64 << 20)];
+        let core = assemble(&nodes, false).unwrap();
+        let mut spare = Spare::new(64);
+        let first = spare.take(&core).unwrap().folio.frame;
+        assert!(core.nodes[0].has(first));
+        core.nodes[0].set_offline(true);
+        let second = spare.take(&core).unwrap();
+        assert!(core.nodes[1].has(second.folio.frame));
+        assert_eq!(core.nodes[0].nr_free_pages(), core.nodes[0].frames);
+    }
 }

@@ -21,7 +21,7 @@ use crate::fill;
 use crate::folio::Folio;
 use crate::folio::state::{Flag, Freeze};
 use crate::mapping::Mapping;
-use crate::reclaim;
+use crate::reclaim::{self, Spare};
 use crate::sync::{Arc, Retry, broken, call};
 use crate::table::entry::{Entry, Mapped};
 use crate::table::{Backing, Table};
@@ -161,12 +161,13 @@ fn is_entry(table: &Table, at: Vpn, mapped: Mapped) -> bool {
 /// Writes one run of bytes that lies within a page of a file and within the file. A page that is
 /// overwritten whole is not read in first. Under the file's resize lock, which is why it does not
 /// wait: the caller does, after giving that lock back.
-pub(crate) fn try_in_page(
-    core: &Core,
+pub(crate) fn try_in_page<'c>(
+    core: &'c Core,
     mapping: &Arc<Mapping>,
     index: PageIndex,
     offset: usize,
     from: &[u8],
+    spare: &mut Spare<'c>,
 ) -> Result<std::result::Result<(), Obstacle>> {
     loop {
         let folio = match core.lookup(mapping, index) {
@@ -174,7 +175,7 @@ pub(crate) fn try_in_page(
             Found::Blocked(obstacle) => return Ok(Err(obstacle)),
             Found::Saturated => return Err(Error::TooManyReferences),
             Found::Miss if from.len() == PAGE_SIZE && mapping.order == 0 => {
-                if write_new(core, mapping, index, from)? {
+                if write_new(core, mapping, index, from, spare)? {
                     return Ok(Ok(()));
                 }
                 continue;
@@ -209,8 +210,19 @@ pub(crate) fn try_in_page(
 }
 
 /// A whole new page; false when somebody else put one there meanwhile.
-fn write_new(core: &Core, mapping: &Arc<Mapping>, index: PageIndex, from: &[u8]) -> Result<bool> {
-    let Some((fresh, _)) = fill::insert(core, mapping, index)? else { return Ok(false) };
+fn write_new<'c>(
+    core: &'c Core,
+    mapping: &Arc<Mapping>,
+    index: PageIndex,
+    from: &[u8],
+    spare: &mut Spare<'c>,
+) -> Result<bool> {
+    let fresh = match spare.take(core) {
+        Some(fresh) => fresh,
+        None => reclaim::alloc(core, 0, &[])?,
+    };
+    let placed = fill::place(core, mapping, fresh, index, index)?;
+    let Some((fresh, _)) = placed else { return Ok(false) };
     core.frames.write(fresh.folio.frame, 0, from);
     fresh.folio.folio().state.mark_uptodate();
     writeback::mark_dirty(core, mapping, fresh.folio.frame);
@@ -226,6 +238,7 @@ fn write_new(core: &Core, mapping: &Arc<Mapping>, index: PageIndex, from: &[u8])
 #[doc(alias = "generic_perform_write")]
 pub(crate) fn to_file(core: &Core, mapping: &Arc<Mapping>, from: &[u8], offset: u64) -> Result<()> {
     let mut starved = 0;
+    let mut spare = Spare::new(from.len() / PAGE_SIZE);
     for (index, within, part) in units::pieces(offset, from.len()) {
         let bytes = &from[part];
         loop {
@@ -234,18 +247,23 @@ pub(crate) fn to_file(core: &Core, mapping: &Arc<Mapping>, from: &[u8], offset: 
             // The lock is given back before anything is waited for.
             let inside = {
                 let _resize = mapping.resize.read();
-                (end <= mapping.len()).then(|| try_in_page(core, mapping, index, within, bytes))
+                (end <= mapping.len())
+                    .then(|| try_in_page(core, mapping, index, within, bytes, &mut spare))
             };
             let attempt = inside.unwrap_or_else(|| {
                 reclaim::have_room(core);
-                try_extend(core, mapping, index, within, bytes)
+                try_extend(core, mapping, index, within, bytes, &mut spare)
             });
             match attempt {
                 Ok(Ok(())) => break,
-                Ok(Err(obstacle)) => core.wait_anew(obstacle, &retry)?,
+                Ok(Err(obstacle)) => {
+                    spare.give_back();
+                    core.wait_anew(obstacle, &retry)?;
+                }
                 // Reclaim does not write back a file whose length is being changed: we do.
                 Err(Error::NoMemory { .. }) if starved < STARVED => {
                     starved += 1;
+                    spare.give_back();
                     writeback::write_range(core, mapping, 0..u64::MAX, Patience::Wait)?;
                 }
                 Err(error) => return Err(error),
@@ -259,12 +277,13 @@ pub(crate) fn to_file(core: &Core, mapping: &Arc<Mapping>, from: &[u8], offset: 
 const STARVED: u32 = 64;
 
 /// A write within one page that ends beyond the end of the file.
-fn try_extend(
-    core: &Core,
+fn try_extend<'c>(
+    core: &'c Core,
     mapping: &Arc<Mapping>,
     index: PageIndex,
     within: usize,
     bytes: &[u8],
+    spare: &mut Spare<'c>,
 ) -> Result<std::result::Result<(), Obstacle>> {
     let _resize = mapping.resize.write();
     let len = mapping.len();
@@ -279,7 +298,7 @@ fn try_extend(
     if broken("length-before-bytes") {
         mapping.set_len(end.max(len));
     }
-    let attempt = try_in_page(core, mapping, index, within, bytes);
+    let attempt = try_in_page(core, mapping, index, within, bytes, spare);
     match attempt {
         Ok(Ok(())) => mapping.set_len(end.max(len)),
         _ => {

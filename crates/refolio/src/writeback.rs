@@ -5,7 +5,8 @@
 //! begin     for each: folio lock; DIRTY → WRITEBACK, flag and mark; unlock. Never two locks at once
 //! write     the run, in one vectored write: the bytes stand still, because each page is referenced,
 //!           and writers wait for WRITEBACK
-//! end       WRITEBACK goes; a failed write makes the pages dirty again and is recorded once
+//! end       WRITEBACK goes, the marks of the run together; a failed write makes the pages dirty
+//!           again and is recorded once
 //! ```
 //! A page is written as far as the file reaches. How far that is, is read under the resize lock
 //! together with the change to WRITEBACK; a truncation holds that lock and waits for the writeback
@@ -85,6 +86,7 @@ pub(crate) fn write_range(
 ) -> Result<u64> {
     let (mut next, mut written, mut failed) = (range.start, 0, None);
     let mut run: Vec<Page<'_>> = Vec::new();
+    let mut run_begin = 0;
     loop {
         // (With a run, an attempt leaves more behind than it found.)
         let retry = run.is_empty().then(Retry::new);
@@ -92,9 +94,7 @@ pub(crate) fn write_range(
         let dirty = dirty.filter(|(at, _)| *at < range.end);
         let behind = dirty.map(|(at, entry)| at.saturating_add(1 << entry.order()));
         let dirty = dirty.map(|(at, _)| PageIndex(at));
-        let full = run.iter().map(|page| u64::from(page.folio.folio().pages())).sum::<u64>()
-            >= RUN_PAGES
-            || run.len() == RUN_FOLIOS;
+        let full = next - run_begin >= RUN_PAGES || run.len() == RUN_FOLIOS;
         let follows = dirty.is_some() && dirty == run.last().map(after);
         if !run.is_empty() && (full || !follows) {
             match submit(core, mapping, std::mem::take(&mut run)) {
@@ -107,6 +107,9 @@ pub(crate) fn write_range(
         match begin(core, mapping, index, for_resize) {
             Begun::Page(page) => {
                 next = after(&page).0;
+                if run.is_empty() {
+                    run_begin = page.base.0;
+                }
                 run.push(page);
             }
             Begun::Clean => next = behind,
@@ -224,11 +227,8 @@ fn submit(core: &Core, mapping: &Mapping, run: Vec<Page<'_>>) -> Result<u64> {
     if let Err(source) = &result {
         mapping.errors.record(source);
     }
-    let mut pages = 0;
-    for page in &run {
-        pages += u64::from(page.folio.folio().pages());
-        end(core, mapping, page, result.is_err());
-    }
+    end(core, mapping, &run, result.is_err());
+    let pages: u64 = run.iter().map(|page| u64::from(page.folio.folio().pages())).sum();
     if broken("writeback-unprotected") {
         std::mem::forget(run);
     }
@@ -266,18 +266,21 @@ fn write_all(mapping: &Mapping, offset: u64, run: &[Page<'_>]) -> io::Result<()>
 
 /// From under writeback to clean, or to dirty again.
 #[doc(alias = "folio_end_writeback")]
-fn end(core: &Core, mapping: &Mapping, page: &Page<'_>, failed: bool) {
-    let folio = page.folio.folio();
-    let frame = page.folio.frame;
-    // WRITEBACK keeps the folio in its slot: nobody moves, evicts or truncates it now.
+fn end(core: &Core, mapping: &Mapping, run: &[Page<'_>], failed: bool) {
+    // WRITEBACK keeps a folio in its slot: nobody moves, evicts or truncates it now.
     if failed && !broken("failed-writeback-cleans") {
-        mark_dirty(core, mapping, frame);
+        run.iter().for_each(|page| mark_dirty(core, mapping, page.folio.frame));
     }
-    call(|| _ = mapping.pages.lock().clear_mark(page.base.0, Mark::Writeback));
-    core.node_of(frame).counters.nr_writeback.sub(folio.pages());
-    let wake = folio.state.end_writeback();
-    if !broken("writeback-forgets-to-wake") {
-        core.folios.wake(frame, wake);
+    call(|| {
+        let mut slots = mapping.pages.lock();
+        run.iter().for_each(|page| _ = slots.clear_mark(page.base.0, Mark::Writeback));
+    });
+    for Page { folio, .. } in run {
+        core.node_of(folio.frame).counters.nr_writeback.sub(folio.folio().pages());
+        let wake = folio.folio().state.end_writeback();
+        if !broken("writeback-forgets-to-wake") {
+            core.folios.wake(folio.frame, wake);
+        }
     }
 }
 

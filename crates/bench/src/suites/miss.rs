@@ -1,10 +1,10 @@
 //! Misses: reads of a file on a device that is larger than the cache, at random and one after the
-//! other, a single one and many at a time.
+//! other, a single one, by many threads, and many in one call.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use refolio::{Cache, File, NodeOptions, OpenOptions, PAGE_SIZE};
+use refolio::{Cache, File, NodeOptions, OpenOptions, PAGE_SIZE, ReadAt};
 use rustix::fs::Advice;
 
 use super::Run;
@@ -22,7 +22,7 @@ use crate::results::Role;
 
 const DEPTH: usize = 32;
 
-/// Bytes of one read in sequence.
+/// Bytes of one read in sequence, where nothing else is said.
 const PIECE: usize = 128 << 10;
 
 /// The nodes together have room for this part of the file: so few reads are hits.
@@ -40,10 +40,14 @@ pub fn run(run: &mut Run<'_>) -> Result<String> {
             random(run, &scratch, &disk, depth)?;
         }
     }
+    for (many, depth) in [(DEPTH, DEPTH), (1024, 128)] {
+        together(run, &scratch, many, depth)?;
+    }
     sequential(run, &scratch)?;
     idle(run, &scratch)?;
     run.note(format!(
-        "Refolio's nodes hold 1/{PART} of the file. The system's page cache forgets the file before \
+        "Refolio's nodes hold 1/{PART} of the file, and nothing of it before each sequential \
+         measurement, which ends with the file. The system's page cache forgets the file before \
          each measurement of what goes through it, and holds all that was read since"
     ));
     Ok(format!("a file of {} MiB in {}", scratch.bytes >> 20, run.place()))
@@ -68,7 +72,7 @@ fn random(run: &mut Run<'_>, scratch: &Scratch, disk: &Disk, depth: usize) -> Re
     let title = format!("random reads of 4 KiB, {depth} at a time");
     let mut contest = Contest::of_rates(title, "reads/s").with_device();
     contest.add(Role::Limit, "io_uring, O_DIRECT", || {
-        ring(&scratch.direct, depth, PAGE_SIZE, scratch.bytes, Order::Random, span)
+        ring(&scratch.direct, depth, 1, PAGE_SIZE, scratch.bytes, Order::Random, span)
     });
     contest.add(Role::Limit, format!("pread, O_DIRECT, {}", of_threads(depth)), || {
         threads(depth, span, page, |page, rng| {
@@ -113,10 +117,6 @@ fn page() -> Result<Blocks> {
     Ok(Blocks::new(PAGE_SIZE))
 }
 
-fn piece() -> Result<(Blocks, u64)> {
-    Ok((Blocks::new(PIECE), 0))
-}
-
 /// Reads a page anywhere, and looks whether it is the right one.
 fn at_random(
     scratch: &Scratch,
@@ -130,16 +130,23 @@ fn at_random(
     Ok(1)
 }
 
-/// Reads the next piece, and looks whether it is the right one; how many bytes it has.
+/// Reads the file from its beginning, piece by piece, until the time is up or the file ends (a
+/// second time some of it would be cached somewhere), and looks whether it is the right one; MiB in
+/// a second.
 fn in_turn(
     scratch: &Scratch,
-    (piece, at): &mut (Blocks, u64),
-    read: impl FnOnce(&mut [u8], u64) -> Result<()>,
-) -> Result<u64> {
-    read(piece.bytes_mut(), *at)?;
-    device::check(piece.bytes(), *at)?;
-    *at = (*at + PIECE as u64) % scratch.bytes;
-    Ok(PIECE as u64)
+    span: Duration,
+    piece: usize,
+    read: impl Fn(&mut [u8], u64) -> Result<()>,
+) -> Result<Timing> {
+    let (mut bytes, mut at, start) = (Blocks::new(piece), 0, Instant::now());
+    while at + piece as u64 <= scratch.bytes && start.elapsed() < span {
+        read(bytes.bytes_mut(), at)?;
+        device::check(bytes.bytes(), at)?;
+        at += piece as u64;
+    }
+    let each = at as f64 / f64::from(1 << 20) / start.elapsed().as_secs_f64();
+    Ok(Timing { each, lost: 0.0 })
 }
 
 fn pread(file: &fs::File, into: &mut [u8], at: u64) -> Result<()> {
@@ -168,10 +175,12 @@ enum Order {
     InTurn,
 }
 
-/// Reads in units through a ring that always has `depth` of them on their way; units in a second.
+/// Reads in units through a ring that has up to `depth` of them on their way, and goes on when
+/// `ended` of those have; units in a second.
 fn ring(
     file: &fs::File,
     depth: usize,
+    ended: usize,
     unit: usize,
     bytes: u64,
     order: Order,
@@ -183,7 +192,7 @@ fn ring(
         turn = if order == Order::Random { rng.u64(..units) } else { (turn + 1) % units };
         turn * unit as u64
     };
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     let (mut places, mut done) = (vec![0; depth], 0);
     let mut idle: Vec<usize> = (0..depth).collect();
     while start.elapsed() < span {
@@ -191,7 +200,7 @@ fn ring(
             places[slot] = next();
             ring.prepare(slot, places[slot], unit);
         }
-        ring.wait(1).map_err(Error::while_("reading through io_uring"))?;
+        ring.wait(ended).map_err(Error::while_("reading through io_uring"))?;
         let mut wrong = None;
         ring.ended(|slot, result| {
             idle.push(slot);
@@ -210,75 +219,117 @@ fn ring(
     Ok(Timing { each: done as f64 / start.elapsed().as_secs_f64(), lost: 0.0 })
 }
 
+/// Pages at random, many of them in one call.
+fn together(run: &mut Run<'_>, scratch: &Scratch, many: usize, depth: usize) -> Result<()> {
+    let span = run.plan.span;
+    let title = format!("random reads of 4 KiB, {many} in one call");
+    let mut contest = Contest::of_rates(title, "reads/s").with_device();
+    let (limit, ended) = if many == depth {
+        (format!("io_uring, O_DIRECT, {depth} submitted and all waited for"), depth)
+    } else {
+        (format!("io_uring, O_DIRECT, always {depth} in flight"), 1)
+    };
+    contest.add(Role::Limit, limit, move || {
+        ring(&scratch.direct, depth, ended, PAGE_SIZE, scratch.bytes, Order::Random, span)
+    });
+    let direct = OpenOptions::new().direct(true);
+    let by_ring = format!("Refolio, read_many of {many}, O_DIRECT, io_uring");
+    let ways = [
+        (by_ring.clone(), direct.clone().io_uring(true)),
+        (format!("Refolio, read_many of {many}, O_DIRECT"), direct),
+    ];
+    for (name, options) in ways {
+        let cache = cache(scratch.bytes)?;
+        let file = open(&cache, scratch, &options)?;
+        contest.add(Role::Refolio, name, move || {
+            let _cache = &cache;
+            let room = || Ok(Blocks::new(many * PAGE_SIZE));
+            threads(1, span, room, |room, rng| read_many(scratch, &file, room, rng))
+        });
+    }
+    contest.is_at_least(0.95, &by_ring, LIMIT);
+    run.contest(contest)
+}
+
+/// Reads pages anywhere in one call, and looks whether they are the right ones; how many.
+fn read_many(
+    scratch: &Scratch,
+    file: &File,
+    room: &mut Blocks,
+    rng: &mut fastrand::Rng,
+) -> Result<u64> {
+    let pages = room.bytes_mut().chunks_mut(PAGE_SIZE);
+    let at = |rng: &mut fastrand::Rng| rng.u64(..scratch.pages()) * PAGE_SIZE as u64;
+    let mut reads: Vec<_> = pages.map(|page| ReadAt::new(at(rng), page)).collect();
+    file.read_many(&mut reads).map_err(Error::while_("reading through the cache"))?;
+    for read in &reads {
+        device::check(read.bytes(), read.offset())?;
+    }
+    Ok(reads.len() as u64)
+}
+
 /// From the beginning to the end, in pieces.
 fn sequential(run: &mut Run<'_>, scratch: &Scratch) -> Result<()> {
     let span = run.plan.span;
-    let direct = OpenOptions::new().direct(true);
-    let goal = format!("{REFOLIO}, folios of 2 MiB");
-    let ways = [
-        ("Refolio, read_at, buffered store".to_owned(), OpenOptions::new()),
-        (REFOLIO.to_owned(), direct.clone()),
-        (goal.clone(), direct.order(9)),
-    ];
-    let (_caches, files): (Vec<_>, Vec<_>) = ways
-        .iter()
-        .map(|(_, options)| {
-            let cache = cache(scratch.bytes)?;
-            let file = open(&cache, scratch, options)?;
-            Ok((cache, file))
-        })
-        .collect::<Result<Vec<_>>>()?
-        .into_iter()
-        .unzip();
-    let title = format!("sequential reads of {} KiB", PIECE >> 10);
-    let mut contest = Contest::of_rates(title, "MiB/s").with_device();
-    let mib = |timing: Timing| timing.times(1.0 / f64::from(1 << 20));
-    for (depth, unit) in [(1, PIECE), (8, PIECE), (4, HUGE)] {
+    let mut contest = Contest::of_rates("sequential reads", "MiB/s").with_device();
+    for (depth, unit) in [(1, PIECE), (8, PIECE), (4, 1 << 20), (4, HUGE)] {
         let name = format!("io_uring, O_DIRECT, {depth} x {} KiB at a time", unit >> 10);
         contest.add(Role::Limit, name, move || {
-            let units = ring(&scratch.direct, depth, unit, scratch.bytes, Order::InTurn, span)?;
-            Ok(mib(units.times(unit as f64)))
+            let units = ring(&scratch.direct, depth, 1, unit, scratch.bytes, Order::InTurn, span)?;
+            Ok(units.times(unit as f64 / f64::from(1 << 20)))
         });
     }
-    for ((name, _), file) in ways.iter().zip(&files) {
-        contest.add(Role::Refolio, name.clone(), move || {
+    let direct = OpenOptions::new().direct(true);
+    let by_ring = direct.clone().io_uring(true);
+    let goal = "Refolio, read_at of 1 MiB, O_DIRECT, io_uring";
+    for (name, piece, options) in [
+        (goal, 1 << 20, by_ring.clone()),
+        ("Refolio, read_at of 4 KiB, O_DIRECT, io_uring", PAGE_SIZE, by_ring.clone()),
+        (
+            "Refolio, read_at of 1 MiB, O_DIRECT, io_uring, folios of 2 MiB",
+            1 << 20,
+            by_ring.order(9),
+        ),
+        ("Refolio, read_at of 1 MiB, O_DIRECT", 1 << 20, direct),
+        ("Refolio, read_at of 1 MiB, buffered store", 1 << 20, OpenOptions::new()),
+    ] {
+        let cache = cache(scratch.bytes)?;
+        let file = open(&cache, scratch, &options)?;
+        contest.add(Role::Refolio, name, move || {
+            let _cache = &cache;
             scratch.forget()?;
-            let again = |own: &mut (Blocks, u64), _: &mut fastrand::Rng| {
-                in_turn(scratch, own, |into, at| read_at(file, into, at))
-            };
-            Ok(mib(threads(1, span, piece, again)?))
+            file.evict(0..u64::MAX).map_err(Error::while_("evicting a file"))?;
+            in_turn(scratch, span, piece, |into, at| read_at(&file, into, at))
         });
     }
-    contest.add(Role::Peer, "mmap", || {
+    contest.add(Role::Peer, "mmap, not in the page cache before", || {
         scratch.forget()?;
         let mapped = Mapped::new(&scratch.buffered, scratch.bytes as usize, false)?;
         mapped.advise_sequential();
-        let again = |own: &mut (Blocks, u64), _: &mut fastrand::Rng| {
-            in_turn(scratch, own, |into, at| {
-                mapped.read(at as usize, into);
-                Ok(())
-            })
-        };
-        Ok(mib(threads(1, span, piece, again)?))
+        in_turn(scratch, span, PIECE, |into, at| {
+            mapped.read(at as usize, into);
+            Ok(())
+        })
     });
-    contest.add(Role::Peer, "pread, buffered", || {
+    contest.add(Role::Peer, "pread of 128 KiB, buffered, not in the page cache before", || {
         scratch.forget()?;
         advise(&scratch.buffered, Advice::Sequential)?;
-        let again = |own: &mut (Blocks, u64), _: &mut fastrand::Rng| {
-            in_turn(scratch, own, |into, at| pread(&scratch.buffered, into, at))
-        };
-        Ok(mib(threads(1, span, piece, again)?))
+        in_turn(scratch, span, PIECE, |into, at| pread(&scratch.buffered, into, at))
     });
-    contest.is_at_least(0.95, &goal, LIMIT);
+    contest.is_at_least(0.95, goal, LIMIT);
     run.contest(contest)
 }
 
 /// What a cache costs that nobody uses.
 fn idle(run: &mut Run<'_>, scratch: &Scratch) -> Result<()> {
     let cache = cache(scratch.bytes)?;
-    let file = open(&cache, scratch, &OpenOptions::new().direct(true))?;
-    let mut page = Blocks::new(PAGE_SIZE);
-    read_at(&file, page.bytes_mut(), 0)?;
+    let file = open(&cache, scratch, &OpenOptions::new().direct(true).io_uring(true))?;
+    // Used, and so that pages were read ahead.
+    let mut piece = Blocks::new(PIECE);
+    for at in (0..scratch.bytes.min(64 << 20)).step_by(PIECE) {
+        read_at(&file, piece.bytes_mut(), at)?;
+    }
+    std::thread::sleep(Duration::from_millis(200));
     let span = run.plan.span.max(Duration::from_millis(500));
     let mut contest = Contest::of_times("while nobody reads", "% of a core").with_device();
     contest.add(Role::Refolio, IDLE, move || {
