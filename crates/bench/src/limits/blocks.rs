@@ -1,36 +1,47 @@
-//! Memory that a device can write to directly: whole pages, at whole pages' addresses.
+//! Memory that a device can write to directly: whole pages, at whole pages' addresses. What takes more
+//! than a page lies on large ones where the system has any: a device is given few pieces then, and
+//! many small ones cost it up to half of its rate.
 #![allow(unsafe_code)] // Pages are seen as bytes.
 
 use refolio::PAGE_SIZE;
 
-/// Pages that lie together.
-#[derive(Debug)]
-pub struct Blocks(Vec<Block>);
+use super::arena::{Arena, HUGE};
+use crate::error::Result;
 
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(4096))]
-struct Block([u8; PAGE_SIZE]);
+/// Pages that lie together.
+///
+/// # Invariants
+/// `arena` has at least `len` bytes.
+#[derive(Debug)]
+pub struct Blocks {
+    arena: Arena,
+    len: usize,
+}
 
 impl Blocks {
     /// So many bytes, rounded up to whole pages; zeros.
-    pub fn new(bytes: usize) -> Self {
-        Self(vec![Block([0; PAGE_SIZE]); bytes.div_ceil(PAGE_SIZE)])
+    pub fn new(bytes: usize) -> Result<Self> {
+        let len = bytes.next_multiple_of(PAGE_SIZE);
+        let room = if len > PAGE_SIZE { len.next_multiple_of(HUGE) } else { len };
+        let mut new = Self { arena: Arena::large(room)?, len };
+        new.bytes_mut().fill(0);
+        Ok(new)
     }
 
     /// The first byte.
     pub fn base(&mut self) -> *mut u8 {
-        self.0.as_mut_ptr().cast()
+        self.arena.base()
     }
 
     /// All of them.
     pub fn bytes(&self) -> &[u8] {
-        // SAFETY: blocks are arrays of bytes without anything between them.
-        unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), self.0.len() * PAGE_SIZE) }
+        // SAFETY: in the arena (invariants), all of which was written.
+        unsafe { std::slice::from_raw_parts(self.arena.base(), self.len) }
     }
 
     /// All of them, to be changed.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: as above, and `&mut`.
-        unsafe { std::slice::from_raw_parts_mut(self.base(), self.0.len() * PAGE_SIZE) }
+        unsafe { std::slice::from_raw_parts_mut(self.arena.base(), self.len) }
     }
 }

@@ -33,7 +33,7 @@ impl Ring {
             .setup_single_issuer()
             .build(depth.next_power_of_two() as u32)
             .map_err(Error::while_(doing))?;
-        let mut buffers = Blocks::new(depth * unit);
+        let mut buffers = Blocks::new(depth * unit)?;
         let base = buffers.base();
         let vectors: Vec<libc::iovec> = (0..depth)
             .map(|slot| libc::iovec {
@@ -91,7 +91,8 @@ impl Drop for Ring {
             let waiting = self.busy.iter().filter(|busy| **busy).count();
             if self.wait(waiting).is_err() {
                 // Nothing more is known of them: their buffers stay theirs.
-                std::mem::forget(std::mem::replace(&mut self.buffers, Blocks::new(0)));
+                let Ok(none) = Blocks::new(0) else { std::process::abort() };
+                std::mem::forget(std::mem::replace(&mut self.buffers, none));
                 return;
             }
             self.ended(|_, _| ());

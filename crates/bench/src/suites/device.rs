@@ -64,7 +64,7 @@ fn open_direct(path: &Path) -> Result<fs::File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).custom_flags(libc::O_DIRECT);
     let file = options.open(path).map_err(unusable)?;
-    let mut block = Blocks::new(PAGE_SIZE);
+    let mut block = Blocks::new(PAGE_SIZE)?;
     rustix::io::pread(&file, block.bytes_mut(), 0).map_err(|error| unusable(error.into()))?;
     Ok(file)
 }

@@ -114,7 +114,7 @@ fn of_threads(depth: usize) -> String {
 }
 
 fn page() -> Result<Blocks> {
-    Ok(Blocks::new(PAGE_SIZE))
+    Blocks::new(PAGE_SIZE)
 }
 
 /// Reads a page anywhere, and looks whether it is the right one.
@@ -139,7 +139,7 @@ fn in_turn(
     piece: usize,
     read: impl Fn(&mut [u8], u64) -> Result<()>,
 ) -> Result<Timing> {
-    let (mut bytes, mut at, start) = (Blocks::new(piece), 0, Instant::now());
+    let (mut bytes, mut at, start) = (Blocks::new(piece)?, 0, Instant::now());
     while at + piece as u64 <= scratch.bytes && start.elapsed() < span {
         read(bytes.bytes_mut(), at)?;
         device::check(bytes.bytes(), at)?;
@@ -243,7 +243,7 @@ fn together(run: &mut Run<'_>, scratch: &Scratch, many: usize, depth: usize) -> 
         let file = open(&cache, scratch, &options)?;
         contest.add(Role::Refolio, name, move || {
             let _cache = &cache;
-            let room = || Ok(Blocks::new(many * PAGE_SIZE));
+            let room = || Blocks::new(many * PAGE_SIZE);
             threads(1, span, room, |room, rng| read_many(scratch, &file, room, rng))
         });
     }
@@ -325,7 +325,7 @@ fn idle(run: &mut Run<'_>, scratch: &Scratch) -> Result<()> {
     let cache = cache(scratch.bytes)?;
     let file = open(&cache, scratch, &OpenOptions::new().direct(true).io_uring(true))?;
     // Used, and so that pages were read ahead.
-    let mut piece = Blocks::new(PIECE);
+    let mut piece = Blocks::new(PIECE)?;
     for at in (0..scratch.bytes.min(64 << 20)).step_by(PIECE) {
         read_at(&file, piece.bytes_mut(), at)?;
     }

@@ -70,7 +70,7 @@ fn in_turn(run: &mut Run<'_>, scratch: &Scratch, direct: &File, buffered: &File)
         Contest::of_rates("sequential overwrite of all of it, and sync", "MiB/s").with_device();
     let plain = |file| {
         move || {
-            let mut piece = Blocks::new(PIECE);
+            let mut piece = Blocks::new(PIECE)?;
             let lap = Lap::start();
             for at in (0..scratch.bytes).step_by(PIECE) {
                 fill(piece.bytes_mut(), at);
@@ -87,7 +87,7 @@ fn in_turn(run: &mut Run<'_>, scratch: &Scratch, direct: &File, buffered: &File)
         ("Refolio, buffered store, 1 MiB at a time, then sync", buffered, PIECE),
     ] {
         contest.add(Role::Refolio, name, move || {
-            let mut piece = Blocks::new(len);
+            let mut piece = Blocks::new(len)?;
             let lap = Lap::start();
             for at in (0..scratch.bytes).step_by(len) {
                 fill(piece.bytes_mut(), at);
@@ -115,7 +115,7 @@ fn at_random(run: &mut Run<'_>, scratch: &Scratch, direct: &File, buffered: &Fil
     let all = scratch.pages();
     let plain = |file| {
         move || {
-            let (mut page, mut rng) = (Blocks::new(PAGE_SIZE), fastrand::Rng::new());
+            let (mut page, mut rng) = (Blocks::new(PAGE_SIZE)?, fastrand::Rng::new());
             let lap = Lap::start();
             for _ in 0..pages {
                 let at = rng.u64(..all) * PAGE_SIZE as u64;
@@ -131,7 +131,7 @@ fn at_random(run: &mut Run<'_>, scratch: &Scratch, direct: &File, buffered: &Fil
         [("Refolio, O_DIRECT, then sync", direct), ("Refolio, buffered store, then sync", buffered)]
     {
         contest.add(Role::Refolio, name, move || {
-            let (mut page, mut rng) = (Blocks::new(PAGE_SIZE), fastrand::Rng::new());
+            let (mut page, mut rng) = (Blocks::new(PAGE_SIZE)?, fastrand::Rng::new());
             let lap = Lap::start();
             for _ in 0..pages {
                 let at = rng.u64(..all) * PAGE_SIZE as u64;
@@ -185,8 +185,8 @@ fn write_at(file: &File, from: &[u8], at: u64) -> Result<()> {
 /// Whether the device has what was written.
 fn verify(scratch: &Scratch) -> Result<()> {
     scratch.forget()?;
-    let mut piece = Blocks::new(PIECE);
-    let mut wanted = Blocks::new(PIECE);
+    let mut piece = Blocks::new(PIECE)?;
+    let mut wanted = Blocks::new(PIECE)?;
     for at in (0..scratch.bytes).step_by(PIECE) {
         let read = rustix::io::pread(&scratch.direct, piece.bytes_mut(), at);
         fill(wanted.bytes_mut(), at);
