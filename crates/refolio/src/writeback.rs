@@ -271,12 +271,15 @@ fn end(core: &Core, mapping: &Mapping, run: &[Page<'_>], failed: bool) {
     if failed && !broken("failed-writeback-cleans") {
         run.iter().for_each(|page| mark_dirty(core, mapping, page.folio.frame));
     }
+    // The counters before the marks: who waited for the marks (`sync`) finds nothing counted.
+    for Page { folio, .. } in run {
+        core.node_of(folio.frame).counters.nr_writeback.sub(folio.folio().pages());
+    }
     call(|| {
         let mut slots = mapping.pages.lock();
         run.iter().for_each(|page| _ = slots.clear_mark(page.base.0, Mark::Writeback));
     });
     for Page { folio, .. } in run {
-        core.node_of(folio.frame).counters.nr_writeback.sub(folio.folio().pages());
         let wake = folio.folio().state.end_writeback();
         if !broken("writeback-forgets-to-wake") {
             core.folios.wake(folio.frame, wake);
