@@ -27,7 +27,7 @@ const NONE: &str = "none";
 
 /// Runs in which a variant must show: threads meet when they like, on a busy machine less often.
 /// Nearly all show in the first.
-const CHANCES: u64 = 24;
+const CHANCES: u64 = 96;
 
 /// Runs in which what ships must show nothing.
 const TRIALS: u64 = 8;

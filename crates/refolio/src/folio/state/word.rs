@@ -3,7 +3,10 @@
 pub(super) const REFERENCES: u64 = (1 << 20) - 1;
 /// Half of the references that can be counted.
 const HALF: u64 = REFERENCES.div_ceil(2);
-pub(super) const VERSION_ONE: u64 = 1 << 32;
+/// One change of the version. The checker of states has four bits for it, where a program has 32: so
+/// states come again where a loop gives a frame back and takes it anew, and a search has an end. (It
+/// would take a thread there to hold a version while exactly 16 changes are made, to be deceived.)
+pub(super) const VERSION_ONE: u64 = if cfg!(refolio_explore) { 1 << 60 } else { 1 << 32 };
 
 /// The most references a folio can have; the next one is refused.
 pub(crate) const MAX_REFERENCES: u32 = REFERENCES as u32;
