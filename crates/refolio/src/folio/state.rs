@@ -328,10 +328,11 @@ impl State {
         let relaxed = broken("unlock-relaxed") || broken("put-relaxed");
         let order = if relaxed { Relaxed } else { Release };
         call(|| {
-            let before = self.0.fetch_sub(Flag::LOCKED.0 + 1, order);
+            let changed = |word: u64| Some((word & !Flag::LOCKED.0).wrapping_sub(1));
+            let (Ok(before) | Err(before)) = self.update(order, changed);
             rule(before & Flag::LOCKED.0 != 0, "only what was set is cleared");
             rule(before & REFERENCES != 0, "a reference was put twice");
-            if before & REFERENCES > 1 {
+            if before & REFERENCES != 1 {
                 return Put::Others { wake: before & Flag::WAITERS.0 != 0 };
             }
             // Acquire (fence): as `put_many`.
