@@ -6,8 +6,8 @@
 //! lock      the source; is it still the page, and not under writeback? undo: unlock
 //! unmap     every table entry becomes a migration entry                undo: restore to source
 //! copy      references as expected? then copy the bytes                undo: nothing
-//! switch    i_pages lock; freeze(expected); destination gets index, mapping, dirty, marks;
-//!           store; unfreeze(expected - pages); unlock                  ← the point of no return
+//! switch    the copy has arrived; i_pages lock; freeze(expected); destination gets index, mapping,
+//!           dirty, marks; store; unfreeze(expected - pages); unlock    ← the point of no return
 //! finish    on the LRU, entries → destination, unlock, last put
 //! ```
 //! Each arrow is a type that owns the guards of what it did, declared in undo order: an early `?`

@@ -82,18 +82,17 @@ fn given_back() {
     world.check_at_rest(&[]);
 }
 
-/// The frame of the memory that is given back is in use again at once.
+/// The memory is given back, and its frame is in use again at once.
+fn end_and_reuse(world: &World) {
+    world.end_view();
+    world.reuse();
+}
+
+/// A reader meets that.
 fn used_again() {
     let world = World::large(1, 0, 0).and_memory(1, 0).ready();
     world.view_write(0, 1);
-    meet(
-        &world,
-        |world| {
-            world.end_view();
-            world.reuse();
-        },
-        |world| _ = world.view_read(0, &[1, 0]),
-    );
+    meet(&world, end_and_reuse, |world| _ = world.view_read(0, &[1, 0]));
     world.check_at_rest(&[]);
 }
 
@@ -110,21 +109,14 @@ fn overwritten() {
 fn peeked() {
     let world = World::large(1, 0, 0).and_memory(1, 0).ready();
     world.view_write(0, 1);
-    meet(
-        &world,
-        |world| {
-            world.end_view();
-            world.reuse();
-        },
-        |world| {
-            let mut bytes = full(0);
-            let memory = world.other();
-            let read = read::optimistic_in_view(&world.core, memory, Vpn(0), 0, &mut bytes);
-            reached(if read { "read" } else { "not read" });
-            if read {
-                value_of(&bytes, &[1]);
-            }
-        },
-    );
+    meet(&world, end_and_reuse, |world| {
+        let mut bytes = full(0);
+        let memory = world.other();
+        let read = read::optimistic_in_view(&world.core, memory, Vpn(0), 0, &mut bytes);
+        reached(if read { "read" } else { "not read" });
+        if read {
+            value_of(&bytes, &[1]);
+        }
+    });
     world.check_at_rest(&[]);
 }
