@@ -20,7 +20,7 @@ use crate::fill::{self, Progress};
 use crate::mapping::Mapping;
 use crate::reclaim::{self, Spare};
 use crate::store::{BatchRead, ReadBatch};
-use crate::sync::{Arc, broken, reached};
+use crate::sync::{Arc, Retry, broken, call, reached};
 use crate::units::{PageIndex, folio_bytes};
 
 /// Whether a batch waits for memory.
@@ -66,7 +66,9 @@ pub(crate) fn fill<'c, 'b>(
         failed: Vec::new(),
     };
     let store = mapping.store();
+    let retry = Retry::new();
     loop {
+        retry.keep(&batch);
         batch.taken = 0;
         store.read_batch(&mut batch);
         // A store that takes none of them has them read one after the other.
@@ -114,6 +116,19 @@ struct Batch<'c, 'b> {
     failed: Failed,
 }
 
+/// What a batch has done so far, to the checker of states.
+#[cfg(refolio_explore)]
+impl std::hash::Hash for Batch<'_, '_> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        (self.pages.size_hint(), &self.spare, &self.failed).hash(state);
+        (&self.vacant, self.in_hand, self.taken).hash(state);
+        for filling in &self.filling {
+            let filling = filling.as_ref().map(|it| (&it.fresh.folio, it.progress));
+            filling.hash(state);
+        }
+    }
+}
+
 impl<'c> Batch<'c, '_> {
     /// A new folio around `index`; None when there is none at once, and something is in hand.
     fn alloc(&mut self, index: PageIndex) -> Option<Fresh<'c>> {
@@ -142,20 +157,27 @@ impl<'c> Batch<'c, '_> {
         while self.pages.next().is_some() {}
     }
 
+    fn is_taken(&self, index: PageIndex) -> bool {
+        let Some((frame, _)) = self.mapping.peek(index) else { return false };
+        if broken("batch-waits-while-it-fills") {
+            let obstacle = self.core.obstacle(frame, crate::core::Why::Locked);
+            let _ = self.core.wait(obstacle, None);
+        }
+        true
+    }
+
     /// The next page that is not cached, in its slot.
     fn next(&mut self) -> Option<Filling<'c>> {
+        let retry = Retry::new();
         loop {
+            retry.keep(self);
             let index = *self.pages.peek()?;
             // The folio that was to have it failed.
             if self.failed.iter().any(|(pages, _)| pages.contains(&index.0)) {
                 self.pages.next();
                 continue;
             }
-            if let Some((frame, _)) = self.mapping.peek(index) {
-                if broken("batch-waits-while-it-fills") {
-                    let obstacle = self.core.obstacle(frame, crate::core::Why::Locked);
-                    let _ = self.core.wait(obstacle, None);
-                }
+            if call(|| self.is_taken(index)) {
                 self.pages.next();
                 continue;
             }

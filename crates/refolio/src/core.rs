@@ -342,16 +342,6 @@ impl Core {
         Ok(gone)
     }
 
-    /// Sleeps until the obstacle is gone; the loop that `retry` stands for then begins again.
-    ///
-    /// # Errors
-    /// As [`wait`](Self::wait).
-    pub fn wait_anew(&self, obstacle: Obstacle, retry: &Retry) -> Result<()> {
-        self.wait(obstacle, None)?;
-        retry.anew();
-        Ok(())
-    }
-
     /// References may be pins, whose holder may wait for ours. References of calls that run right
     /// now go by themselves: those are given a moment.
     fn refuse_to_wait(
@@ -483,6 +473,14 @@ impl Drop for FolioLock<'_> {
 pub(crate) struct Fresh<'c> {
     pub lock: FolioLock<'c>,
     pub folio: FolioRef<'c>,
+}
+
+/// Which one it is, to the checker of states.
+#[cfg(refolio_explore)]
+impl std::hash::Hash for Fresh<'_> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.folio.hash(state);
+    }
 }
 
 impl Fresh<'_> {

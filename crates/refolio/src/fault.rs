@@ -69,8 +69,9 @@ pub(crate) fn get_page<'c>(
     mapping: &Arc<Mapping>,
     index: PageIndex,
 ) -> Result<(FolioRef<'c>, PageIndex)> {
+    let retry = Retry::new();
     loop {
-        let retry = Retry::new();
+        retry.anew();
         match core.lookup(mapping, index) {
             Found::Folio(folio, base) => {
                 let state = folio.folio().state.used();
@@ -83,9 +84,11 @@ pub(crate) fn get_page<'c>(
                 // Somebody fills it. (If that fails, the folio is gone from its slot.)
                 let obstacle = core.obstacle(folio.frame, Why::Locked);
                 drop(folio);
-                core.wait_anew(obstacle, &retry)?;
+                core.wait(obstacle, None)?;
             }
-            Found::Blocked(obstacle) => core.wait_anew(obstacle, &retry)?,
+            Found::Blocked(obstacle) => {
+                core.wait(obstacle, None)?;
+            }
             Found::Saturated => return Err(Error::TooManyReferences),
             Found::Miss => {
                 if let Some(filled) = fill::fill(core, mapping, index)? {
@@ -120,12 +123,12 @@ fn get_entry<'c>(
         retry.anew();
         match table.load(at) {
             Entry::Present(mapped) if !write || mapped.writable => {
-                match use_entry(core, table, at, mapped)? {
+                match call(|| use_entry(core, table, at, mapped))? {
                     Some(folio) => return Ok((folio, mapped)),
                     None => continue,
                 }
             }
-            Entry::Present(mapped) => copy_on_write(core, table, at, mapped)?,
+            Entry::Present(mapped) => call(|| copy_on_write(core, table, at, mapped))?,
             Entry::Migration(mapped) => wait_for_migration(core, table, at, mapped)?,
             Entry::Empty => {
                 core.events.pgfault.add(1);
@@ -258,14 +261,15 @@ fn map_file(
     index: PageIndex,
     writable: bool,
 ) -> Result<()> {
+    let retry = Retry::new();
     loop {
-        let retry = Retry::new();
+        retry.anew();
         let (folio, base) = page(core, mapping, index)?;
         let lock = match folio.try_lock() {
             Ok(lock) => lock,
             Err(obstacle) => {
                 drop(folio);
-                core.wait_anew(obstacle, &retry)?;
+                core.wait(obstacle, None)?;
                 continue;
             }
         };
@@ -301,8 +305,8 @@ fn copy_on_write(core: &Core, table: &Arc<Table>, at: Vpn, mapped: Mapped) -> Re
         }
         Backing::Anonymous { .. } => unreachable!("anonymous entries are writable"),
     }
-    let fresh = reclaim::alloc(core, 0, &[Flag::ANON])?;
-    let Some(source) = use_entry(core, table, at, mapped)? else { return Ok(()) };
+    let fresh = call(|| reclaim::alloc(core, 0, &[Flag::ANON]))?;
+    let Some(source) = call(|| use_entry(core, table, at, mapped))? else { return Ok(()) };
     // Two folio locks: the source, and a folio that nobody else can see.
     let lock = match source.try_lock() {
         Ok(lock) => lock,

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::folio::state::Flag;
 use crate::mapping::Mapping;
 use crate::reclaim;
-use crate::sync::{Arc, broken};
+use crate::sync::{Arc, broken, call};
 use crate::units::{PageIndex, folio_bytes, pages};
 use refolio_xarray as xarray;
 
@@ -68,6 +68,17 @@ pub(crate) fn place<'c>(
     base: PageIndex,
     index: PageIndex,
 ) -> Result<Option<(Fresh<'c>, PageIndex)>> {
+    let placed = call(|| try_place(core, mapping, &fresh, base, index))?;
+    Ok(placed.then_some((fresh, base)))
+}
+
+fn try_place(
+    core: &Core,
+    mapping: &Arc<Mapping>,
+    fresh: &Fresh<'_>,
+    base: PageIndex,
+    index: PageIndex,
+) -> Result<bool> {
     let frame = fresh.folio.frame;
     let folio = fresh.folio.folio();
     let order = folio.order();
@@ -84,7 +95,7 @@ pub(crate) fn place<'c>(
         items_in(&slots, base, order)
     };
     if taken && !broken("insert-skips-look") {
-        return Ok(None);
+        return Ok(false);
     }
     folio.set_identity(mapping.identity(base));
     folio.state.get_more(folio.pages());
@@ -103,7 +114,7 @@ pub(crate) fn place<'c>(
         core.events.workingset_refault.add(folio.pages());
         folio.state.set(Flag::ACTIVE);
     }
-    Ok(Some((fresh, base)))
+    Ok(true)
 }
 
 /// The order of the largest folio, up to the file's, that fits around `index` beside what is
@@ -136,7 +147,7 @@ fn items_in(slots: &xarray::Locked<'_>, base: PageIndex, order: u32) -> bool {
 }
 
 /// How far the bytes of a new folio are there.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(crate) struct Progress {
     pub base: PageIndex,
     /// Bytes the store has been expected to have, when the read began.
@@ -208,8 +219,9 @@ pub(crate) fn complete(
     // Cut off meanwhile: nobody shall take these zeros for its bytes. (Where the file was cut
     // within the folio, `read::from_file` stops at the new end.)
     let base = progress.base;
-    if base.offset() >= mapping.reach() && !broken("fill-beyond-the-end") {
-        return Err(Error::OutOfRange { index: base, pages: PageIndex::count(mapping.reach()) });
+    let reach = call(|| mapping.reach());
+    if base.offset() >= reach && !broken("fill-beyond-the-end") {
+        return Err(Error::OutOfRange { index: base, pages: PageIndex::count(reach) });
     }
     Ok(())
 }
@@ -222,24 +234,29 @@ pub(crate) fn show<'c>(core: &'c Core, fresh: Fresh<'c>) -> FolioRef<'c> {
 /// The same, perhaps without a hint: then who reads it comes by the long way.
 pub(crate) fn show_with<'c>(core: &'c Core, fresh: Fresh<'c>, hint: bool) -> FolioRef<'c> {
     let Fresh { lock, folio } = fresh;
-    folio.folio().state.mark_uptodate();
-    if let Some(identity) = folio.folio().identity().filter(|_| hint) {
-        core.hints.set(identity, folio.folio().pages(), folio.frame);
-    }
-    core.lru_of(folio.frame).add(&core.folios, folio.frame);
-    drop(lock);
+    call(|| {
+        folio.folio().state.mark_uptodate();
+        if let Some(identity) = folio.folio().identity().filter(|_| hint) {
+            core.hints.set(identity, folio.folio().pages(), folio.frame);
+        }
+        core.lru_of(folio.frame).add(&core.folios, folio.frame);
+        drop(lock);
+    });
     folio
 }
 
 /// Takes a new folio, which got no bytes, out of its slot again.
 pub(crate) fn take_out(core: &Core, mapping: &Mapping, fresh: Fresh<'_>, base: PageIndex) {
-    let folio = fresh.folio.folio();
-    let mut slots = mapping.pages.lock();
-    folio.state.bump_version();
-    slots.erase(base.0);
-    folio.clear_identity();
-    drop(slots);
-    mapping.nr_pages.sub(folio.pages());
-    core.node_of(fresh.folio.frame).counters.nr_file_pages.sub(folio.pages());
-    core.put_many(fresh.folio.frame, folio.pages());
+    call(|| {
+        let folio = fresh.folio.folio();
+        let mut slots = mapping.pages.lock();
+        folio.state.bump_version();
+        slots.erase(base.0);
+        folio.clear_identity();
+        drop(slots);
+        mapping.nr_pages.sub(folio.pages());
+        core.node_of(fresh.folio.frame).counters.nr_file_pages.sub(folio.pages());
+        core.put_many(fresh.folio.frame, folio.pages());
+        drop(fresh);
+    });
 }

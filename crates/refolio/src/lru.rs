@@ -12,7 +12,7 @@
 use crate::folio::state::Flag;
 use crate::folio::{Folio, Folios};
 use crate::frame::vec_with_room;
-use crate::sync::{Mutex, call, rule};
+use crate::sync::{Mutex, Retry, call, rule};
 use crate::units::{FrameNo, pages};
 
 /// End of a list.
@@ -114,11 +114,11 @@ impl Lru {
         }
     }
 
-    /// Up to `count` folios that were not used lately, coldest first. They stay on the list, but go
-    /// to its head, so that those which turn out to be busy are not met again at once. Folios that
-    /// were used are given their second chance on the way; at most `scan` are looked at (the number
-    /// that was is the second answer). With `force` active ones are taken, too, however many
-    /// inactive ones there are: those may all be pinned.
+    /// Up to `count` folios that were not used lately, coldest first, and each once. They stay on the
+    /// list, but go to its head, so that those which turn out to be busy are not met again at once.
+    /// Folios that were used are given their second chance on the way; at most `scan` are looked at
+    /// (the number that was is the second answer). With `force` active ones are taken, too, however
+    /// many inactive ones there are: those may all be pinned.
     #[doc(alias = "shrink_inactive_list")]
     #[doc(alias = "shrink_active_list")]
     pub fn coldest(
@@ -132,10 +132,14 @@ impl Lru {
         let mut lists = self.lists.lock();
         let mut cold = Vec::with_capacity(count);
         let mut scanned = 0;
+        let mut first_back = NONE;
+        let retry = Retry::new();
         while cold.len() < count && scanned < scan {
+            retry.keep(&(&*lists, &cold, scanned, first_back));
             lists.balance(folios, self.first, force);
             let at = lists.ends[List::Inactive as usize].tail;
-            if at == NONE {
+            // None, or all of them were looked at.
+            if at == first_back {
                 break;
             }
             scanned += 1;
@@ -148,7 +152,10 @@ impl Lru {
                 lists.push(at, List::Active, size);
             } else {
                 lists.push(at, List::Inactive, size);
-                if evictable(folio) {
+                if first_back == NONE {
+                    first_back = at;
+                }
+                if call(|| evictable(folio)) {
                     cold.push(frame);
                 }
             }
@@ -213,5 +220,28 @@ impl Lists {
             folio.state.test_and_clear(Flag::ACTIVE);
             self.push(at, List::Inactive, size);
         }
+    }
+}
+
+#[cfg(all(test, not(refolio_model)))]
+mod tests {
+    use super::*;
+    use crate::builder::{NodeOptions, assemble};
+
+    #[test]
+    fn where_few_folios_are_cold_each_is_named_once_however_many_are_asked_for() {
+        let core = assemble(&[NodeOptions::new(64 << 20)], false).unwrap();
+        let lru = &core.lrus[0];
+        let folios: Vec<_> = (0..5).map(|_| core.alloc_on(&core.nodes[0], 0, 0, &[])).collect();
+        for fresh in folios.iter().flatten() {
+            lru.add(&core.folios, fresh.folio.frame);
+        }
+        let (mut cold, scanned) = lru.coldest(&core.folios, 32, 256, false, |_| true);
+        cold.sort();
+        assert_eq!((cold.len(), scanned), (5, 5));
+        cold.dedup();
+        assert_eq!(cold.len(), 5);
+        // Nothing that can go is no reason to look at the same ones again, either.
+        assert_eq!(lru.coldest(&core.folios, 32, 256, false, |_| false), (vec![], 5));
     }
 }

@@ -70,6 +70,14 @@ pub(crate) struct Node {
     offline: AtomicBool,
 }
 
+/// Which one it is, to the checker of states.
+#[cfg(refolio_explore)]
+impl std::hash::Hash for Node {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.id.hash(state);
+    }
+}
+
 impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Node").field("id", &self.id).finish_non_exhaustive()

@@ -22,7 +22,7 @@ use crate::mapping::Mapping;
 use crate::node::Node;
 use crate::passes;
 use crate::place::Place;
-use crate::sync::{Arc, broken};
+use crate::sync::{Arc, broken, call};
 use crate::units::{FrameNo, PageIndex, pages};
 use crate::writeback::{self, Patience};
 use refolio_xarray::Entry;
@@ -91,6 +91,7 @@ pub(crate) fn alloc_now<'c>(
 /// Frames that lie together, taken from a node for pages that are read in, or written, together: a
 /// device does better with one large piece of memory than with many small ones.
 #[derive(Debug)]
+#[cfg_attr(refolio_explore, derive(Hash))]
 pub(crate) struct Spare<'c> {
     /// Pages that are still to come.
     wanted: usize,
@@ -114,9 +115,8 @@ impl<'c> Spare<'c> {
             let most = |node: &Node| wanted.min((node.frames / RUN_PART).max(1));
             // Room for two of them, so that one is whole.
             let room = |node: &Node| (2 * most(node)).max(BATCH as u32);
-            let (node, frames) = find(core, 0, room, |node| {
-                Some((node, node.alloc_run(most(node), node.marks.min)?))
-            })?;
+            let run = |node: &'c Node| Some((node, node.alloc_run(most(node), node.marks.min)?));
+            let (node, frames) = call(|| find(core, 0, room, run))?;
             (self.node, self.frames) = (Some(node), frames);
             self.frames.next()
         })?;
@@ -230,11 +230,12 @@ pub(crate) fn shrink(core: &Core, node: &Node, target: u32) -> u64 {
         let limit = (node.frames as usize / 4).max(BATCH * 8);
         let missing = target.saturating_sub(node.nr_free_pages()) as usize;
         let count = missing.clamp(BATCH, MAX_BATCH);
-        let (cold, scanned) = lru.coldest(&core.folios, count, limit, fruitless > 0, can_go);
+        let (cold, scanned) =
+            call(|| lru.coldest(&core.folios, count, limit, fruitless > 0, can_go));
         core.events.pgscan.add(scanned as u32);
         let before = freed;
         for frame in cold {
-            let went = discard(core, node, frame);
+            let went = call(|| discard(core, node, frame));
             if went == 0 && core.folio(frame).state.has(Flag::ANON) {
                 anonymous.set(false);
             }

@@ -32,8 +32,9 @@ fn failed(mapping: &Mapping, doing: &'static str) -> impl FnOnce(io::Error) -> E
 #[doc(alias = "vmtruncate")]
 #[doc(alias = "truncate_setsize")]
 pub(crate) fn set_len(core: &Core, mapping: &Arc<Mapping>, len_bytes: u64) -> Result<()> {
+    let retry = Retry::new();
     loop {
-        let retry = Retry::new();
+        retry.anew();
         let resize = (!broken("truncate-skips-resize")).then(|| mapping.resize.write());
         if len_bytes < mapping.len() {
             return shorten(core, mapping, len_bytes);
@@ -48,7 +49,7 @@ pub(crate) fn set_len(core: &Core, mapping: &Arc<Mapping>, len_bytes: u64) -> Re
             }
             Err(obstacle) => {
                 drop(resize);
-                core.wait_anew(obstacle, &retry)?;
+                core.wait(obstacle, None)?;
             }
         }
     }
@@ -143,8 +144,9 @@ pub(crate) fn take_out(
     dirty: Dirty,
 ) -> Result<()> {
     let mut next = range.start;
+    let retry = Retry::new();
     loop {
-        let retry = Retry::new();
+        retry.keep(&next);
         let found = call(|| mapping.pages.lock().next(next));
         let Some((index, entry)) = found.filter(|(index, _)| *index < range.end) else {
             return Ok(());
@@ -156,7 +158,7 @@ pub(crate) fn take_out(
             let inside = index >= range.start && after <= range.end;
             let index = PageIndex(index);
             if let Err(obstacle) = call(|| try_take_out(core, mapping, index, inside, dirty)) {
-                core.wait_anew(obstacle, &retry)?;
+                core.wait(obstacle, None)?;
                 continue;
             }
         }
@@ -246,8 +248,9 @@ fn remove(core: &Core, mapping: &Mapping, folio: &FolioRef<'_>, base: PageIndex)
 /// Makes the whole pages of `range` a hole: they are dropped, here and in the store.
 #[doc(alias = "truncate_pagecache_range")]
 pub(crate) fn punch(core: &Core, mapping: &Arc<Mapping>, range: Range<u64>) -> Result<()> {
+    let retry = Retry::new();
     loop {
-        let retry = Retry::new();
+        retry.anew();
         let resize = mapping.resize.write();
         writeback::wait_range(core, mapping, range.clone())?;
         // What may be refused comes first, and is dirty: cached bytes and stored ones never differ
@@ -265,7 +268,7 @@ pub(crate) fn punch(core: &Core, mapping: &Arc<Mapping>, range: Range<u64>) -> R
         }
         let Some(obstacle) = obstacle else { return Ok(()) };
         drop(resize);
-        core.wait_anew(obstacle, &retry)?;
+        core.wait(obstacle, None)?;
     }
 }
 

@@ -131,8 +131,9 @@ pub(crate) fn file_page<'c>(
     mapping: &Arc<Mapping>,
     index: PageIndex,
 ) -> Result<(Exclusive<'c>, PageIndex)> {
+    let retry = Retry::new();
     loop {
-        let retry = Retry::new();
+        retry.anew();
         let (folio, base) = fault::page(core, mapping, index)?;
         let obstacle = match folio.try_lock() {
             Err(obstacle) => {
@@ -146,7 +147,7 @@ pub(crate) fn file_page<'c>(
                 Err(obstacle) => obstacle,
             },
         };
-        core.wait_anew(obstacle, &retry)?;
+        core.wait(obstacle, None)?;
     }
 }
 
@@ -241,8 +242,9 @@ pub(crate) fn to_file(core: &Core, mapping: &Arc<Mapping>, from: &[u8], offset: 
     let mut spare = Spare::new(from.len() / PAGE_SIZE);
     for (index, within, part) in units::pieces(offset, from.len()) {
         let bytes = &from[part];
+        let retry = Retry::new();
         loop {
-            let retry = Retry::new();
+            retry.keep(&(starved, &spare));
             let end = index.offset() + (within + bytes.len()) as u64;
             // The lock is given back before anything is waited for.
             let inside = {
@@ -258,7 +260,7 @@ pub(crate) fn to_file(core: &Core, mapping: &Arc<Mapping>, from: &[u8], offset: 
                 Ok(Ok(())) => break,
                 Ok(Err(obstacle)) => {
                     spare.give_back();
-                    core.wait_anew(obstacle, &retry)?;
+                    core.wait(obstacle, None)?;
                 }
                 // Reclaim does not write back a file whose length is being changed: we do.
                 Err(Error::NoMemory { .. }) if starved < STARVED => {
@@ -323,8 +325,9 @@ pub(crate) fn in_view_page(
         Backing::File { mapping, .. } => Some(mapping),
         Backing::Anonymous { .. } => None,
     };
+    let retry = Retry::new();
     loop {
-        let retry = Retry::new();
+        retry.anew();
         let (folio, mapped) = fault::entry(core, table, at, true)?;
         let obstacle = match folio.try_lock() {
             Err(obstacle) => {
@@ -351,6 +354,6 @@ pub(crate) fn in_view_page(
                 }
             },
         };
-        core.wait_anew(obstacle, &retry)?;
+        core.wait(obstacle, None)?;
     }
 }

@@ -291,15 +291,16 @@ fn end(core: &Core, mapping: &Mapping, run: &[Page<'_>], failed: bool) {
 #[doc(alias = "filemap_fdatawait_range")]
 pub(crate) fn wait_range(core: &Core, mapping: &Mapping, range: Range<u64>) -> Result<()> {
     let mut next = range.start;
+    let retry = Retry::new();
     loop {
-        let retry = Retry::new();
+        retry.keep(&next);
         let found = call(|| mapping.pages.lock().next_marked(next, Mark::Writeback));
         let Some((index, entry)) = found.filter(|(at, _)| *at < range.end) else { return Ok(()) };
         if let Some((frame, _)) = Mapping::folio_in(entry, PageIndex(index)) {
             let obstacle = core.obstacle(frame, Why::Writeback);
             let still = call(|| mapping.pages.lock().get_mark(index, Mark::Writeback));
             if still {
-                core.wait_anew(obstacle, &retry)?;
+                core.wait(obstacle, None)?;
                 continue;
             }
         }

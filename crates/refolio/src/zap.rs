@@ -22,8 +22,9 @@ use crate::units::Vpn;
 pub(crate) fn zap(core: &Core, table: &Arc<Table>, range: Range<u64>) -> Result<()> {
     for at in range.start..range.end.min(table.pages()) {
         let at = Vpn(at);
+        let retry = Retry::new();
         loop {
-            let retry = Retry::new();
+            retry.anew();
             let entry = table.load(at);
             let Some(mapped) = entry.mapped() else { break };
             let obstacle = core.obstacle(mapped.folio, Why::Locked);
@@ -37,7 +38,6 @@ pub(crate) fn zap(core: &Core, table: &Arc<Table>, range: Range<u64>) -> Result<
             if table.load(at) == entry || broken("zap-skips-look") {
                 core.wait(obstacle, None)?;
             }
-            retry.anew();
         }
     }
     Ok(())
