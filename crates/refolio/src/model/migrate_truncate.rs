@@ -6,7 +6,14 @@ use super::world::{World, first, meet};
 pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(3),
-    outcomes: &["moved", "again: references", "again: locked", "again: isolated", "gone", "slept"],
+    outcomes: &[
+        "moved",
+        "again: references",
+        "again: locked",
+        "stale: again: isolated",
+        "gone",
+        "slept",
+    ],
     protections: &[("truncate-skips-lock", "discounted twice")],
     scenes: &[meeting, mapped],
 };

@@ -13,7 +13,7 @@ pub const MODEL: Model = Model {
     cell: module_path!(),
     preemptions: Some(2),
     outcomes: &[
-        "again: isolated",
+        "stale: again: isolated",
         "again: locked",
         "again: references",
         "gone",

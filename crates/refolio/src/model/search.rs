@@ -8,6 +8,9 @@
 //! Two checkers search: loom, for what the orderings allow (`cargo model`), and the explorer, for
 //! more threads and longer scenes (`refolio check`).
 
+/// Before an outcome: see [`Model::outcomes`].
+pub const STALE: &str = "stale: ";
+
 /// A meeting, and what is claimed of it.
 #[derive(Debug)]
 pub struct Model {
@@ -15,7 +18,8 @@ pub struct Model {
     pub cell: &'static str,
     /// Under loom: how often a thread is interrupted where it could go on; None: without bound.
     pub preemptions: Option<usize>,
-    /// What can come of it.
+    /// What can come of it; with [`STALE`] before it, what takes a load that is older than an order
+    /// of all operations allows: only loom comes to that.
     pub outcomes: &'static [&'static str],
     /// What protects it: the switch that takes it away, and what is said when it is missed.
     pub protections: &'static [(&'static str, &'static str)],
@@ -27,6 +31,11 @@ impl Model {
     /// The name of the file it is in.
     pub fn name(&self) -> &'static str {
         self.cell.rsplit("::").next().unwrap_or(self.cell)
+    }
+
+    /// What comes about where each load sees the newest store.
+    pub fn outcomes_in_order(&self) -> impl Iterator<Item = &'static str> {
+        self.outcomes.iter().copied().filter(|outcome| !outcome.starts_with(STALE))
     }
 }
 
@@ -40,7 +49,7 @@ mod under_loom {
     use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
     use std::time::Instant;
 
-    use super::Model;
+    use super::{Model, STALE};
     use crate::sync::{Arc, take_reached, without};
 
     /// Names the protection that a process runs without.
@@ -79,7 +88,8 @@ mod under_loom {
                 return;
             }
             let reached: BTreeSet<_> = reached.keys().copied().collect();
-            let listed: BTreeSet<_> = self.outcomes.iter().copied().collect();
+            let listed = self.outcomes.iter().map(|outcome| outcome.trim_start_matches(STALE));
+            let listed: BTreeSet<_> = listed.collect();
             assert_eq!(reached, listed, "what came of it, and what is said to");
         }
 

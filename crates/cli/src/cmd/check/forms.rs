@@ -108,10 +108,8 @@ fn never(judged: &[Judged]) {
             continue;
         }
         let missing: Vec<_> = model
-            .outcomes
-            .iter()
-            .filter(|outcome| !of.iter().any(|one| one.verdict.reached.contains_key(*outcome)))
-            .copied()
+            .outcomes_in_order()
+            .filter(|outcome| !of.iter().any(|one| one.verdict.reached.contains_key(outcome)))
             .collect();
         if !missing.is_empty() {
             println!("{}: never came to: {}\n", model.name(), missing.join(", "));
