@@ -45,7 +45,7 @@ fn without_room() {
     meet(
         &world,
         |world| world.fill_all([0, 1, 2], Need::Ahead),
-        |world| world.fill_all([2, 1], Need::Ahead),
+        |world| world.fill_all([2], Need::Ahead),
     );
     world.check_at_rest(&[full(first(0)), full(first(1)), full(first(2))]);
 }
