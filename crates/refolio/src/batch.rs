@@ -116,7 +116,8 @@ struct Batch<'c, 'b> {
     failed: Failed,
 }
 
-/// What a batch has done so far, to the checker of states.
+/// What a batch has done so far, to the checker of states. What `shown` remembers is not in it: in the
+/// scenes it remembers nothing.
 #[cfg(refolio_explore)]
 impl std::hash::Hash for Batch<'_, '_> {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {

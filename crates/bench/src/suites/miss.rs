@@ -286,6 +286,11 @@ fn sequential(run: &mut Run<'_>, scratch: &Scratch) -> Result<()> {
         (goal, 1 << 20, by_ring.clone()),
         ("Refolio, read_at of 4 KiB, O_DIRECT, io_uring", PAGE_SIZE, by_ring.clone()),
         (
+            "Refolio, read_at of 1 MiB, O_DIRECT, io_uring, folios of 64 KiB",
+            1 << 20,
+            by_ring.clone().order(4),
+        ),
+        (
             "Refolio, read_at of 1 MiB, O_DIRECT, io_uring, folios of 2 MiB",
             1 << 20,
             by_ring.order(9),
