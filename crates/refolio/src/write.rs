@@ -26,7 +26,7 @@ use crate::sync::{Arc, Retry, broken, call};
 use crate::table::entry::{Entry, Mapped};
 use crate::table::{Backing, Table};
 use crate::truncate;
-use crate::units::{self, FrameNo, PAGE_SIZE, PageIndex, Vpn};
+use crate::units::{FrameNo, PAGE_SIZE, PageIndex, Vpn, folio_bytes};
 use crate::writeback::{self, Patience};
 
 /// A folio that is this thread's alone: locked and frozen. Dropping it lets the others in again.
@@ -159,30 +159,33 @@ fn is_entry(table: &Table, at: Vpn, mapped: Mapped) -> bool {
     table.load(at).is_present(mapped.folio, mapped.page) || broken("write-skips-entry-recheck")
 }
 
-/// Writes one run of bytes that lies within a page of a file and within the file. A page that is
-/// overwritten whole is not read in first. Under the file's resize lock, which is why it does not
-/// wait: the caller does, after giving that lock back.
-pub(crate) fn try_in_page<'c>(
+/// Writes bytes from `start` on, which lie within a folio of the file's order and within the file:
+/// how many. What is not cached and is overwritten whole, as large a folio as fits, is not
+/// read in first. Bytes of a folio that others may see are written page by page, so that they are not
+/// kept out for long. Under the file's resize lock, which is why it does not wait: the caller does,
+/// after giving that lock back.
+fn try_in_folio<'c>(
     core: &'c Core,
     mapping: &Arc<Mapping>,
-    index: PageIndex,
-    offset: usize,
+    start: u64,
     from: &[u8],
     spare: &mut Spare<'c>,
-) -> Result<std::result::Result<(), Obstacle>> {
+) -> Result<std::result::Result<usize, Obstacle>> {
+    let index = PageIndex::of_offset(start);
+    let offset = (start - index.offset()) as usize;
     loop {
         let folio = match core.lookup(mapping, index) {
             Found::Folio(folio, base) => (folio, base),
             Found::Blocked(obstacle) => return Ok(Err(obstacle)),
             Found::Saturated => return Err(Error::TooManyReferences),
-            Found::Miss if from.len() == PAGE_SIZE && mapping.order == 0 => {
-                if write_new(core, mapping, index, from, spare)? {
-                    return Ok(Ok(()));
-                }
-                continue;
-            }
             Found::Miss => {
-                drop(fault::page(core, mapping, index)?);
+                let order = fill::vacant_order(mapping, index);
+                let whole = index.align_down(order) == index && from.len() >= folio_bytes(order);
+                if offset > 0 || !whole {
+                    drop(fault::page(core, mapping, index)?);
+                } else if let Some(len) = write_new(core, mapping, index, order, from, spare)? {
+                    return Ok(Ok(len));
+                }
                 continue;
             }
         };
@@ -195,6 +198,7 @@ pub(crate) fn try_in_page<'c>(
         if !is_page(&folio, mapping, base) {
             continue;
         }
+        let from = &from[..from.len().min(PAGE_SIZE - offset)];
         let whole = from.len() == PAGE_SIZE && folio.folio().order() == 0;
         if folio.folio().state.has(Flag::POISONED) && !whole {
             return Err(Error::Poisoned { index });
@@ -206,29 +210,32 @@ pub(crate) fn try_in_page<'c>(
         exclusive.write((index.0 - base.0) as usize * PAGE_SIZE + offset, from);
         exclusive.folio().state.test_and_clear(Flag::POISONED);
         exclusive.dirty(Some(mapping));
-        return Ok(Ok(()));
+        return Ok(Ok(from.len()));
     }
 }
 
-/// A whole new page; false when somebody else put one there meanwhile.
+/// A whole new folio, of `order` or, where there is no room for that, of one page: how many bytes.
+/// None when somebody else put one there meanwhile.
 fn write_new<'c>(
     core: &'c Core,
     mapping: &Arc<Mapping>,
     index: PageIndex,
+    order: u32,
     from: &[u8],
     spare: &mut Spare<'c>,
-) -> Result<bool> {
-    let fresh = match spare.take(core) {
+) -> Result<Option<usize>> {
+    let fresh = match reclaim::alloc_now(core, order, spare) {
         Some(fresh) => fresh,
         None => reclaim::alloc(core, 0, &[])?,
     };
     let placed = fill::place(core, mapping, fresh, index, index)?;
-    let Some((fresh, _)) = placed else { return Ok(false) };
-    core.frames.write(fresh.folio.frame, 0, from);
+    let Some((fresh, _)) = placed else { return Ok(None) };
+    let len = folio_bytes(fresh.folio.folio().order());
+    core.frames.write(fresh.folio.frame, 0, &from[..len]);
     fresh.folio.folio().state.mark_uptodate();
     writeback::mark_dirty(core, mapping, fresh.folio.frame);
     drop(fill::show(core, fresh));
-    Ok(true)
+    Ok(Some(len))
 }
 
 /// Writes bytes to a file, which gets longer when they reach beyond its end. The length is shown
@@ -240,36 +247,37 @@ fn write_new<'c>(
 pub(crate) fn to_file(core: &Core, mapping: &Arc<Mapping>, from: &[u8], offset: u64) -> Result<()> {
     let mut starved = 0;
     let mut spare = Spare::new(from.len() / PAGE_SIZE);
-    for (index, within, part) in units::pieces(offset, from.len()) {
-        let bytes = &from[part];
-        let retry = Retry::new();
-        loop {
-            retry.keep(&(starved, &spare));
-            let end = index.offset() + (within + bytes.len()) as u64;
-            // The lock is given back before anything is waited for.
-            let inside = {
-                let _resize = mapping.resize.read();
-                (end <= mapping.len())
-                    .then(|| try_in_page(core, mapping, index, within, bytes, &mut spare))
-            };
-            let attempt = inside.unwrap_or_else(|| {
-                reclaim::have_room(core);
-                try_extend(core, mapping, index, within, bytes, &mut spare)
-            });
-            match attempt {
-                Ok(Ok(())) => break,
-                Ok(Err(obstacle)) => {
-                    spare.give_back();
-                    core.wait(obstacle, None)?;
-                }
-                // Reclaim does not write back a file whose length is being changed: we do.
-                Err(Error::NoMemory { .. }) if starved < STARVED => {
-                    starved += 1;
-                    spare.give_back();
-                    writeback::write_range(core, mapping, 0..u64::MAX, Patience::Wait)?;
-                }
-                Err(error) => return Err(error),
+    let mut done = 0;
+    let retry = Retry::new();
+    while done < from.len() {
+        retry.keep(&(done, starved, &spare));
+        let at = offset + done as u64;
+        let folio = folio_bytes(mapping.order);
+        let to_the_next = folio - (at % folio as u64) as usize;
+        let bytes = &from[done..from.len().min(done + to_the_next)];
+        // The lock is given back before anything is waited for.
+        let inside = {
+            let _resize = mapping.resize.read();
+            (at + bytes.len() as u64 <= mapping.len())
+                .then(|| try_in_folio(core, mapping, at, bytes, &mut spare))
+        };
+        let attempt = inside.unwrap_or_else(|| {
+            reclaim::have_room(core);
+            try_extend(core, mapping, at, bytes, &mut spare)
+        });
+        match attempt {
+            Ok(Ok(len)) => done += len,
+            Ok(Err(obstacle)) => {
+                spare.give_back();
+                core.wait(obstacle, None)?;
             }
+            // Reclaim does not write back a file whose length is being changed: we do.
+            Err(Error::NoMemory { .. }) if starved < STARVED => {
+                starved += 1;
+                spare.give_back();
+                writeback::write_range(core, mapping, 0..u64::MAX, Patience::Wait)?;
+            }
+            Err(error) => return Err(error),
         }
     }
     Ok(())
@@ -278,18 +286,16 @@ pub(crate) fn to_file(core: &Core, mapping: &Arc<Mapping>, from: &[u8], offset: 
 /// How often a write that found no free frame writes its own file back and tries again.
 const STARVED: u32 = 64;
 
-/// A write within one page that ends beyond the end of the file.
+/// As [`try_in_folio`], where the last byte lies beyond the end of the file.
 fn try_extend<'c>(
     core: &'c Core,
     mapping: &Arc<Mapping>,
-    index: PageIndex,
-    within: usize,
+    start: u64,
     bytes: &[u8],
     spare: &mut Spare<'c>,
-) -> Result<std::result::Result<(), Obstacle>> {
+) -> Result<std::result::Result<usize, Obstacle>> {
     let _resize = mapping.resize.write();
     let len = mapping.len();
-    let start = index.offset() + within as u64;
     let end = start + bytes.len() as u64;
     if start > len
         && let Err(obstacle) = truncate::try_zero_behind_end(core, mapping)?
@@ -300,15 +306,17 @@ fn try_extend<'c>(
     if broken("length-before-bytes") {
         mapping.set_len(end.max(len));
     }
-    let attempt = try_in_page(core, mapping, index, within, bytes, spare);
-    match attempt {
-        Ok(Ok(())) => mapping.set_len(end.max(len)),
-        _ => {
-            // What was read in for this write lies behind the end.
-            mapping.set_reach(len);
-            let behind = PageIndex::count(len)..u64::MAX;
-            truncate::take_out(core, mapping, behind, truncate::Dirty::Dropped)?;
-        }
+    let attempt = try_in_folio(core, mapping, start, bytes, spare);
+    let mut now = len;
+    if let Ok(Ok(written)) = attempt {
+        now = len.max(start + written as u64);
+        mapping.set_len(now);
+    }
+    if now < end {
+        // What was read in for what is not written lies behind the end.
+        mapping.set_reach(now);
+        let behind = PageIndex::count(now)..u64::MAX;
+        truncate::take_out(core, mapping, behind, truncate::Dirty::Dropped)?;
     }
     attempt
 }

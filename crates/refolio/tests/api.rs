@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use refolio::testing::{Call, DeferredStore};
+use refolio::testing::{Call, DeferredStore, FailingStore};
 use refolio::{
     Cache, EntryState, Error, Event, File, Form, HolderKind, MemStore, Migrate, Mode, NodeId,
     NodeOptions, OpenOptions, Outcome, Owner, PAGE_SIZE, PageIndex, Result, Sharing, Step, Vpn,
@@ -351,4 +351,32 @@ fn nonsense_is_refused_with_a_word_of_advice() {
     assert!(matches!(view.read(&mut [0; 2], u64::MAX), Err(Error::OutOfRange { .. })));
     assert!(matches!(view.pin(Vpn(u64::MAX)), Err(Error::OutOfRange { .. })));
     view.discard(5..u64::MAX).unwrap();
+}
+
+#[test]
+fn a_large_folio_that_is_written_whole_is_not_read_in_first() {
+    const FOLIO: usize = PAGE_SIZE << 2;
+    let cache = cache();
+    let store = Arc::new(FailingStore::new(MemStore::with_bytes(vec![1; 4 * FOLIO])));
+    let file = cache.open_store(store.clone(), &OpenOptions::new().order(2)).unwrap();
+    // Two whole ones of those that are there, and two that make the file longer.
+    file.write_at(&vec![2; 2 * FOLIO], FOLIO as u64).unwrap();
+    file.write_at(&vec![3; 2 * FOLIO], 4 * FOLIO as u64).unwrap();
+    assert_eq!((store.calls(Call::Read), file.cached_pages()), (0, 16));
+    let report = cache.migrate(NodeId(0), NodeId(1), &Migrate::new()).unwrap();
+    assert!(report.outcomes.iter().all(|page| page.order == 2), "{report:?}");
+    // A part of one is.
+    file.write_at(&vec![4; FOLIO - 1], 0).unwrap();
+    assert_eq!((store.calls(Call::Read), file.cached_pages()), (1, 20));
+    file.sync().unwrap();
+    file.evict(0..u64::MAX).unwrap();
+    assert_eq!(file.len(), 6 * FOLIO as u64);
+    let mut all = vec![0; 6 * FOLIO];
+    file.read_at(&mut all, 0).unwrap();
+    let value = |at: usize| match at / FOLIO {
+        0 if at == FOLIO - 1 => 1,
+        0 => 4,
+        folio => [2, 2, 1, 3, 3][folio - 1],
+    };
+    assert!(all.iter().enumerate().all(|(at, byte)| *byte == value(at)));
 }

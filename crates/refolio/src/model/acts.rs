@@ -11,7 +11,7 @@ use crate::report::Outcome;
 use crate::sync::{Arc, call, reached};
 use crate::table::entry::{Entry, Mapped};
 use crate::table::{Backing, Sharing, Table};
-use crate::units::{NodeId, PageIndex, Vpn};
+use crate::units::{NodeId, PAGE_SIZE, PageIndex, Vpn};
 use crate::{fault, read, write, zap};
 
 /// What one thread does.
@@ -145,6 +145,12 @@ impl World {
         };
         let failed = batch::fill(&self.core, &self.mapping, need, None, &mut pages, &mut shown);
         assert!(failed.is_empty(), "{failed:?}");
+    }
+
+    /// Overwrites the first two pages with one value, in one call.
+    pub fn write_both(&self, value: u8) {
+        let bytes = [value; 2 * PAGE_SIZE];
+        call(|| write::to_file(&self.core, &self.mapping, &bytes, 0).unwrap());
     }
 
     /// Gives page `index` a word of the embedder's, or takes it away.

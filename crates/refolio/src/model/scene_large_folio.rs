@@ -1,8 +1,9 @@
 //! A folio of two pages moves, is looked up, read and written by its second page: what is done to a
-//! folio is done to all of its pages.
+//! folio is done to all of its pages. And it is written as a whole, without being read in.
 
 use super::search::Model;
 use super::world::{World, first, full, meet};
+use crate::sync::reached;
 use crate::table::Sharing;
 
 pub const MODEL: Model = Model {
@@ -19,6 +20,8 @@ pub const MODEL: Model = Model {
         "not read",
         "read",
         "read again",
+        "read new",
+        "read old",
         "slept",
         "stale",
         "touched",
@@ -29,7 +32,7 @@ pub const MODEL: Model = Model {
         ("one-page-unmapped", "only its migrator may change"),
         ("lookup-skips-recheck", "a strange page"),
     ],
-    scenes: &[pinned, read, written, mapped],
+    scenes: &[pinned, read, written, mapped, written_new],
 };
 
 #[cfg(refolio_loom)]
@@ -91,4 +94,19 @@ fn mapped() {
     world.touch(1, &[first(1)]);
     meet(&world, |world| _ = world.migrate(0, 1), |world| _ = world.touch(1, &[first(1)]));
     world.check_at_rest(&[full(first(0)), full(first(1))]);
+}
+
+/// Somebody reads its second page, and gets the old one or the new one.
+fn written_new() {
+    let world = World::large(2, 2, 1).ready();
+    meet(
+        &world,
+        |world| world.write_both(2),
+        |world| {
+            let pin = world.page(1).unwrap();
+            let value = world.check_pinned(&pin, 1, &[first(1), 2]);
+            reached(if value == 2 { "read new" } else { "read old" });
+        },
+    );
+    world.check_at_rest(&[full(2), full(2)]);
 }
