@@ -30,13 +30,15 @@ pub fn run(run: &mut Run<'_>) -> Result<String> {
         let node = || NodeOptions::new((scratch.bytes / 4).max(16 << 20));
         resident::build(Cache::builder().node(node()).node(node()))
     };
-    let caches: Vec<Cache> = (0..2).map(cache).collect::<Result<_>>()?;
+    let caches: Vec<Cache> = (0..3).map(cache).collect::<Result<_>>()?;
     let open = |cache: &Cache, options: &OpenOptions| {
         cache.open_with(&scratch.path, options).map_err(Error::while_("opening the scratch file"))
     };
     let direct = open(&caches[0], &OpenOptions::new().direct(true))?;
     let buffered = open(&caches[1], &OpenOptions::new())?;
-    in_turn(run, &scratch, &direct, &buffered)?;
+    let large = open(&caches[2], &OpenOptions::new().direct(true).order(4))?;
+    in_turn(run, &scratch, &direct, &large, &buffered)?;
+    drop(large);
     at_random(run, &scratch, &direct, &buffered)?;
     drop((direct, buffered));
     in_place(run)?;
@@ -65,7 +67,13 @@ fn fill(piece: &mut [u8], offset: u64) {
 }
 
 /// From the beginning to the end.
-fn in_turn(run: &mut Run<'_>, scratch: &Scratch, direct: &File, buffered: &File) -> Result<()> {
+fn in_turn(
+    run: &mut Run<'_>,
+    scratch: &Scratch,
+    direct: &File,
+    large: &File,
+    buffered: &File,
+) -> Result<()> {
     let mut contest =
         Contest::of_rates("sequential overwrite of all of it, and sync", "MiB/s").with_device();
     let plain = |file| {
@@ -83,6 +91,7 @@ fn in_turn(run: &mut Run<'_>, scratch: &Scratch, direct: &File, buffered: &File)
     contest.add(Role::Limit, DIRECT, plain(&scratch.direct));
     for (name, file, len) in [
         (REFOLIO, direct, PIECE),
+        ("Refolio, O_DIRECT, 1 MiB at a time, then sync, folios of 64 KiB", large, PIECE),
         ("Refolio, O_DIRECT, 4 KiB at a time, then sync", direct, PAGE_SIZE),
         ("Refolio, buffered store, 1 MiB at a time, then sync", buffered, PIECE),
     ] {
