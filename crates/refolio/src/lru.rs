@@ -225,7 +225,6 @@ impl Lists {
 
 #[cfg(all(test, not(refolio_model)))]
 mod tests {
-    use super::*;
     use crate::builder::{NodeOptions, assemble};
 
     #[test]
