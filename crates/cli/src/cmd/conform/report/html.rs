@@ -15,7 +15,7 @@ const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = "\
 function choose() {
   document.body.classList.toggle('chosen', location.hash.length > 1);
-  const cell = document.querySelector(':target');
+  const cell = document.getElementById(location.hash.slice(1));
   if (cell) cell.querySelectorAll('details').forEach((one, at) => { one.open = at === 0 || \
 one.dataset.bad === '1'; });
 }
@@ -174,7 +174,7 @@ fn key(page: &mut String) {
         ("var(--fail)", "a claim did not hold"),
         ("var(--known)", "a known gap"),
         ("var(--skip)", "skipped; each says what it needs"),
-        ("none", "nothing: no case of this run"),
+        ("none", "blank: no case of this run"),
     ] {
         let _ = write!(page, "<span><i style=\"background: {colour}\"></i>{what}</span>");
     }
