@@ -38,7 +38,7 @@ const LENGTHS: &[&str] = &["refused", "resurrected page", "zeroed page"];
 
 /// All of them. `docs/broken-variants-conformance.md` says what was seen.
 pub const TABLE: &[Row] = &[
-    ("copy-after-switch", "migrate_read", BYTES),
+    ("copy-after-switch", "migrate_lookup", PAGES),
     ("counter-left-behind", "migrate_writeback", &["miscounted"]),
     ("dirty-left-behind", "migrate_writeback", &["miscounted"]),
     ("dirty-without-mark", "write_writeback", &["not reached"]),

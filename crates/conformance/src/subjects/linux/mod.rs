@@ -134,7 +134,9 @@ impl Profile {
     pub fn has(self, case: &LinuxCase, nodes: usize) -> bool {
         let What::Cell(kind, trigger, column) = case.what else { return true };
         if column == Column::Writers && trigger != main_trigger(kind, nodes) {
-            return self != Self::Quick || PROBES.contains(&kind);
+            // Compaction may see no reason to move pages that nobody maps; these must be met, too.
+            let second = !kind.is_mapped() && trigger == Trigger::Offline;
+            return self != Self::Quick || PROBES.contains(&kind) || second;
         }
         if trigger != main_trigger(kind, nodes) {
             return false;

@@ -81,6 +81,9 @@ impl Trigger {
             stops.push(Stop::Lacks(match self {
                 Self::Offline => "memory that can go offline: with no page in it that cannot move",
                 Self::LongtermPin => "movable memory that these pages are in",
+                Self::SoftOffline => {
+                    "frames that are free to go: each was in use when it was asked"
+                }
                 _ => "memory so full that the kernel has a reason to move these pages",
             }));
         }

@@ -15,7 +15,7 @@ const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = "\
 function choose() {
   document.body.classList.toggle('chosen', location.hash.length > 1);
-  const cell = document.querySelector(':target');
+  const cell = document.getElementById(location.hash.slice(1));
   if (cell) cell.querySelectorAll('details').forEach((one, at) => { one.open = at === 0 || \
 one.dataset.bad === '1'; });
 }
@@ -37,6 +37,7 @@ pub fn document(run: &Run) -> String {
          <style>\n{STYLE}</style></head><body>\n<h1>{title}</h1>"
     );
     head(&mut page, run);
+    failures(&mut page, &matrix);
     table(&mut page, &matrix);
     key(&mut page);
     let _ = writeln!(
@@ -85,6 +86,33 @@ fn head(page: &mut String, run: &Run) {
         }
     }
     page.push_str("</div>\n");
+}
+
+/// What failed, by name, each with the way to its cell.
+fn failures(page: &mut String, matrix: &Matrix<'_>) {
+    let mut lines = String::new();
+    for row in 0..matrix.rows.len() {
+        for column in 0..matrix.columns.len() {
+            for told in matrix.cell(row, column).iter().filter(|told| has_failed(told)) {
+                let wrongs = told.judged.iter().flat_map(|judged| &judged.failures);
+                let wrongs: Vec<_> = wrongs.map(|failure| escape(&failure.wrong)).collect();
+                let _ = writeln!(
+                    lines,
+                    "<li><a href=\"#c{row}-{column}\"><code>{}</code></a> {}</li>",
+                    escape(&told.case.case),
+                    wrongs.join(", ")
+                );
+            }
+        }
+    }
+    if !lines.is_empty() {
+        let _ = writeln!(page, "<ul class=\"failures\">\n{lines}</ul>");
+    }
+}
+
+fn has_failed(told: &Told) -> bool {
+    let verdict = told.judged.as_ref().map(|judged| judged.verdict);
+    matches!(verdict, None | Some(Answer::Fail | Answer::UnexpectedPass))
 }
 
 fn table(page: &mut String, matrix: &Matrix<'_>) {
@@ -145,7 +173,8 @@ fn key(page: &mut String) {
         ("hsl(215 45% 65%)", "pages moved, but most were busy"),
         ("var(--fail)", "a claim did not hold"),
         ("var(--known)", "a known gap"),
-        ("var(--skip)", "not tried"),
+        ("var(--skip)", "skipped; each says what it needs"),
+        ("none", "blank: no case of this run"),
     ] {
         let _ = write!(page, "<span><i style=\"background: {colour}\"></i>{what}</span>");
     }
@@ -174,7 +203,7 @@ fn case(page: &mut String, run: &Run, told: &Told) {
         Some(verdict @ Answer::ExpectedFailure) => (verdict.name(), "known"),
         Some(verdict) => (verdict.name(), ""),
     };
-    let bad = u8::from(class == "fail");
+    let bad = u8::from(has_failed(told));
     let _ = writeln!(
         page,
         "<details data-bad=\"{bad}\"><summary><span class=\"tag {class}\">{name}</span> \
