@@ -55,14 +55,19 @@ mod under_loom {
     /// Names the protection that a process runs without.
     const WITHOUT: &str = "REFOLIO_MODEL_WITHOUT";
 
+    /// How many interruptions more than its own bound each search allows: for long runs.
+    const MORE: &str = "REFOLIO_MODEL_MORE";
+
     impl Model {
         /// Searches all interleavings. In the process of [`misses`](Self::misses): without
         /// protection.
         pub fn holds(&self) {
             let missing = std::env::var(WITHOUT).ok().map(|switch| &*switch.leak());
+            let more = std::env::var(MORE).map_or(0, |more| more.parse().expect(MORE));
+            let bound = self.preemptions.map(|bound| bound + more);
             let mut search = loom::model::Builder::new();
             // (Without one of its own, LOOM_MAX_PREEMPTIONS can set one, for a quick look.)
-            search.preemption_bound = self.preemptions.or(search.preemption_bound);
+            search.preemption_bound = bound.or(search.preemption_bound);
             search.max_branches = 100_000;
             let (runs, start) = (Arc::new(AtomicU64::new(0)), Instant::now());
             take_reached();
@@ -76,8 +81,7 @@ mod under_loom {
                 });
             }
             let reached = take_reached();
-            let bound =
-                self.preemptions.map_or("all".into(), |bound| format!("{bound} preemptions"));
+            let bound = bound.map_or("all".into(), |bound| format!("{bound} preemptions"));
             println!(
                 "{}: {} runs ({bound}) in {:.1} s: {reached:?}",
                 self.cell,
