@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     if let Some(exit) = refolio_bench::child() {
         return exit;
     }
+    tell_where_output_fails();
     let command = match Command::try_parse() {
         Ok(command) => command,
         Err(error) => return refuse(&error),
@@ -43,6 +44,25 @@ fn main() -> ExitCode {
         }
         Err(_) => Exit::Differs.into(),
     }
+}
+
+/// What is printed to nobody (`| head`) or to a full disk ends the command as a panic does, with all
+/// that is to be tidied up; but it is no panic's story.
+fn tell_where_output_fails() {
+    let otherwise = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let said = panic.payload_as_str().unwrap_or_default();
+        let Some((stream, why)) =
+            said.strip_prefix("failed printing to ").and_then(|rest| rest.split_once(": "))
+        else {
+            return otherwise(panic);
+        };
+        let nobody =
+            std::io::Error::from_raw_os_error(rustix::io::Errno::PIPE.raw_os_error()).to_string();
+        if why != nobody {
+            signal::tell(&format!("refolio: {stream}: {why}; not all was told that was to be"));
+        }
+    }));
 }
 
 /// Help and version are no errors; values that make no sense, or no sense together, are told in one

@@ -6,6 +6,7 @@ mod common;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
+use std::process::{Command, Stdio};
 
 use common::run;
 
@@ -118,4 +119,20 @@ fn measurements_that_make_no_sense() {
     if std::path::Path::new("/dev/shm").is_dir() {
         refused(&["bench", "miss", "--dir", "/dev/shm"], &["/dev/shm", "memory", "--dir"]);
     }
+}
+
+#[test]
+fn output_that_nobody_takes_is_no_panic() {
+    let told = |out: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_refolio"));
+        let ended = command.args(["check", "--list"]).stdout(out).output().unwrap();
+        (ended.status.code(), String::from_utf8(ended.stderr).unwrap())
+    };
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(told(writer.into()), (Some(1), String::new()));
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let (code, err) = told(full.into());
+    assert_eq!((code, err.lines().count()), (Some(1), 1), "{err}");
+    assert!(err.contains("stdout: No space left on device"), "{err}");
 }
