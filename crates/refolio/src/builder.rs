@@ -105,9 +105,9 @@ impl OpenOptions {
         self
     }
 
-    /// Pages that are read in, or written whole, come in folios of 2^order, as far as there is room
-    /// beside what is cached; at most [`MAX_ORDER`](crate::MAX_ORDER). Of several handles to one file the first
-    /// one decides.
+    /// Pages that are read in, or written whole, come in folios of 2^order, as far as there is
+    /// room beside what is cached; at most [`MAX_ORDER`](crate::MAX_ORDER). Of several handles to
+    /// one file the first one decides.
     #[doc(alias = "mapping_set_large_folios")]
     pub fn order(mut self, order: u32) -> Self {
         self.order = order;
