@@ -159,11 +159,10 @@ fn is_entry(table: &Table, at: Vpn, mapped: Mapped) -> bool {
     table.load(at).is_present(mapped.folio, mapped.page) || broken("write-skips-entry-recheck")
 }
 
-/// Writes bytes from `start` on, which lie within a folio of the file's order and within the file:
-/// how many. What is not cached and is overwritten whole, as large a folio as fits, is not
-/// read in first. Bytes of a folio that others may see are written page by page, so that they are not
-/// kept out for long. Under the file's resize lock, which is why it does not wait: the caller does,
-/// after giving that lock back.
+/// Writes a [`piece`] that lies within the file, or the first page of it: how many bytes. What is not
+/// cached and is overwritten whole, as large a folio as fits, is not read in first; in a folio that
+/// others may see one page is written at a time, so that they are not kept out for long. Under the
+/// file's resize lock, which is why it does not wait: the caller does, after giving that lock back.
 fn try_in_folio<'c>(
     core: &'c Core,
     mapping: &Arc<Mapping>,
@@ -252,9 +251,7 @@ pub(crate) fn to_file(core: &Core, mapping: &Arc<Mapping>, from: &[u8], offset: 
     while done < from.len() {
         retry.keep(&(done, starved, &spare));
         let at = offset + done as u64;
-        let folio = folio_bytes(mapping.order);
-        let to_the_next = folio - (at % folio as u64) as usize;
-        let bytes = &from[done..from.len().min(done + to_the_next)];
+        let bytes = piece(mapping, at, &from[done..]);
         // The lock is given back before anything is waited for.
         let inside = {
             let _resize = mapping.resize.read();
@@ -281,6 +278,14 @@ pub(crate) fn to_file(core: &Core, mapping: &Arc<Mapping>, from: &[u8], offset: 
         }
     }
     Ok(())
+}
+
+/// What is written next: all of a folio of the file's order, or what lies in one page.
+fn piece<'a>(mapping: &Mapping, at: u64, from: &'a [u8]) -> &'a [u8] {
+    let folio = folio_bytes(mapping.order);
+    let whole = at.is_multiple_of(folio as u64) && from.len() >= folio;
+    let in_page = PAGE_SIZE - (at % PAGE_SIZE as u64) as usize;
+    &from[..if whole { folio } else { from.len().min(in_page) }]
 }
 
 /// How often a write that found no free frame writes its own file back and tries again.
