@@ -8,7 +8,7 @@ use crate::sync::reached;
 
 pub const MODEL: Model = Model {
     cell: module_path!(),
-    preemptions: Some(1),
+    preemptions: Some(2),
     outcomes: &["moved", "found here", "found there", "frozen", "stale", "nothing", "slept"],
     protections: &[("truncate-skips-lock", "put twice")],
     scenes: &[meeting],
