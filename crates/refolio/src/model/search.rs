@@ -94,7 +94,10 @@ mod under_loom {
             let reached: BTreeSet<_> = reached.keys().copied().collect();
             let listed = self.outcomes.iter().map(|outcome| outcome.trim_start_matches(STALE));
             let listed: BTreeSet<_> = listed.collect();
-            assert_eq!(reached, listed, "what came of it, and what is said to");
+            // With more interruptions more can come of it.
+            let is_as_said =
+                if more == 0 { reached == listed } else { reached.is_superset(&listed) };
+            assert!(is_as_said, "of it came {reached:?}, and not what is said: {listed:?}");
         }
 
         /// Searches without each of its protections, and finds what is wrong then.
