@@ -461,3 +461,24 @@ impl Drop for File {
         self.leave();
     }
 }
+
+#[cfg(all(test, not(refolio_model)))]
+mod tests {
+    use super::*;
+    use crate::{Cache, MemStore, NodeOptions, OpenOptions};
+
+    #[test]
+    fn a_write_that_cannot_make_the_file_longer_leaves_no_room_behind_its_end() {
+        let node = || NodeOptions::new(1 << 20);
+        let cache = Cache::builder().node(node()).node(node()).build().unwrap();
+        let store = MemStore::with_bytes(vec![1; 100]);
+        let file = cache.open_store(store, &OpenOptions::new().order(2)).unwrap();
+        let pin = file.page(PageIndex(0)).unwrap();
+        let folio = [2; PAGE_SIZE << 2];
+        assert!(matches!(file.write_at(&folio, 0), Err(Error::Held { .. })));
+        assert_eq!((file.len(), file.mapping.reach()), (100, 100));
+        drop(pin);
+        file.write_at(&folio, 0).unwrap();
+        assert_eq!((file.len(), file.mapping.reach()), (4 << 12, 4 << 12));
+    }
+}
