@@ -254,6 +254,18 @@ impl Cpuset {
         let nodes: Vec<_> = nodes.iter().map(usize::to_string).collect();
         fs::write(self.group.join("cpuset.mems"), nodes.join(","))
     }
+
+    /// Has all its pages moved to one of these nodes, wherever they are.
+    pub fn send(&self, nodes: &[usize], to: usize) -> io::Result<()> {
+        steps(nodes, to).iter().try_for_each(|nodes| self.give(nodes))
+    }
+}
+
+/// What a cpuset is given so that its pages go to a node. The kernel moves what is on nodes that are
+/// taken away, and does nothing where it is told what it knows: a page that was busy once would
+/// never be asked again. So all is given first, which moves nothing, and then taken away.
+fn steps(nodes: &[usize], to: usize) -> [Vec<usize>; 2] {
+    [nodes.to_vec(), vec![to]]
 }
 
 /// A cgroup that this process is in, whose memory is counted.
@@ -357,6 +369,34 @@ mod tests {
         assert!(numbers("").is_empty());
         assert_eq!(chosen("always [madvise] never\n"), "madvise");
         assert_eq!(chosen("17\n"), "17");
+    }
+
+    /// The kernel's rule, as far as it matters here: pages leave nodes that are taken away, if they
+    /// are not busy, and nothing is asked of them when nothing is new.
+    struct Mems {
+        mems: Vec<usize>,
+        page: usize,
+    }
+
+    impl Mems {
+        fn give(&mut self, mems: &[usize], busy: bool) {
+            let taken = self.mems.contains(&self.page) && !mems.contains(&self.page);
+            if self.mems != mems && taken && !busy {
+                self.page = mems[0];
+            }
+            self.mems = mems.to_vec();
+        }
+    }
+
+    #[test]
+    fn a_page_that_was_too_busy_for_a_cpuset_is_asked_again() {
+        let nodes = [0, 1, 2];
+        let mut kernel = Mems { mems: nodes.to_vec(), page: 0 };
+        for (to, busy) in [(1, true), (1, true), (1, false), (2, true), (0, false), (0, false)] {
+            let stays = kernel.page;
+            steps(&nodes, to).iter().for_each(|mems| kernel.give(mems, busy));
+            assert_eq!(kernel.page, if busy { stays } else { to });
+        }
     }
 
     #[test]

@@ -267,7 +267,7 @@ fn bind(play: &Play, me: &mut Me) -> Result<(), Stop> {
 fn cpuset(play: &Play, me: &mut Me) -> Result<(), Stop> {
     let (_, to) = two(play, me);
     let group = play.cpuset.as_ref().ok_or(Stop::Lacks("a cpuset"))?;
-    counted(play, to, || group.give(&[to]), "cpuset.mems")?;
+    counted(play, to, || group.send(&play.machine.nodes, to), "cpuset.mems")?;
     std::thread::sleep(Duration::from_millis(1));
     Ok(())
 }
