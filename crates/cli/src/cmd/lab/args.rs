@@ -130,6 +130,8 @@ impl Lab {
             ("--append", Some(self.append.clone()).filter(|text| !text.is_empty())),
             ("--fs", Some(self.fs.join(","))),
             ("--accel", self.accel.map(|accel| accel.name().to_owned())),
+            // It decides how long a case is played.
+            ("--profile", Some(self.profile.name().to_owned()).filter(|name| name != "quick")),
         ];
         for (name, text) in texts {
             words.extend(text.map(|text| format!("{name} {}", quoted(&text))));
@@ -186,4 +188,31 @@ pub struct Build {
     /// The script that does the work [default: lab/build-kernel.sh of the checkout]
     #[arg(long, value_name = "FILE")]
     pub script: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        lab: Lab,
+    }
+
+    fn again(words: &[&str]) -> String {
+        Line::parse_from(["lab"].iter().chain(words)).lab.command()
+    }
+
+    #[test]
+    fn a_failure_is_repeated_on_the_same_machine_for_as_long_as_it_was_played() {
+        let machine = "--nodes 3 --cpus 2 --mem 2048M";
+        let told = again(&["--nodes=3", "--fs=ext4", "--seed=7"]);
+        assert_eq!(told, format!("refolio lab --fs ext4 {machine}"));
+        let told = again(&["--nodes=3", "--fs=ext4", "--profile=full", "--append=a b"]);
+        let before = "refolio lab --append 'a b' --fs ext4 --profile full";
+        assert_eq!(told, format!("{before} {machine}"));
+    }
 }
