@@ -54,6 +54,7 @@ facts! {
     Protected "stores refused" "no store was forbidden",
     Advised "advice" "no advice was given",
     Offlined "memory taken offline" "no memory was taken offline",
+    Asked "turns of who moves" "nobody moved pages",
     EntryMet "migration entries met" "no access met a migration entry",
 }
 

@@ -102,7 +102,7 @@ pub fn run(
 
 /// How long a case's process may take.
 pub fn limit(profile: Profile) -> Duration {
-    profile.length() + profile.hope() * 4 + PATIENCE + GRACE
+    profile.length() + profile.hope() * linux::MOST_HOPE + PATIENCE + GRACE
 }
 
 fn name(profile: Profile) -> &'static str {

@@ -32,6 +32,7 @@ pub(crate) const LONGTERM_PIN: Actor = actor("longterm pin", longterm);
 fn frames(play: &Play, act: impl FnOnce() -> io::Result<()>) -> Result<io::Result<()>, Stop> {
     let before = frames_now(play)?;
     let acted = act();
+    play.tally.add(Fact::Asked, 1);
     for (before, after) in before.into_iter().zip(frames_now(play)?) {
         let fact = match (before, after) {
             (Some(before), Some(after)) if before != after => Fact::Moved,

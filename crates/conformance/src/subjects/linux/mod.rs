@@ -79,6 +79,9 @@ enum What {
     Special(&'static Special),
 }
 
+/// So many times the hope of a case it may hope where a turn of those who move pages takes long.
+pub const MOST_HOPE: u32 = 4;
+
 /// How a case is run.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -86,7 +89,8 @@ pub struct Settings {
     pub seed: u64,
     /// How long it is played, at least.
     pub length: Duration,
-    /// How much longer, until everything has happened that it is about.
+    /// How much longer, until everything has happened that it is about; [`MOST_HOPE`] times that
+    /// where pages are seldom asked to move.
     pub hope: Duration,
     /// How long a thread may take to come back.
     pub patience: Duration,
@@ -120,7 +124,7 @@ impl Profile {
     pub fn length(self) -> Duration {
         Duration::from_millis(match self {
             Self::Quick => 250,
-            Self::Full => 1500,
+            Self::Full => 1200,
             Self::Soak => 5000,
         })
     }
@@ -271,8 +275,7 @@ fn cell_run(
     let before = proof::vmstat();
     let hope = match trigger {
         // Where the kernel has seen no reason to move these pages for long, it sees none.
-        other if !other.is_told() => settings.hope / 2,
-        slow if slow.takes_all() => settings.hope * 4,
+        other if !other.is_told() => settings.hope / 4,
         _ => settings.hope,
     };
     // One turn of these can take as long as another case may wait, on a machine that is busy.

@@ -159,6 +159,7 @@ pub(crate) fn moved_to(
 ) -> Result<Vec<(usize, i32)>, Stop> {
     let before = sys::where_are(addresses).map_err(refused("move_pages"))?;
     let status = sys::move_to(addresses, node, mover(play)).map_err(refused("move_pages"))?;
+    play.tally.add(Fact::Asked, 1);
     let mut stayed = Vec::new();
     for ((address, before), now) in addresses.iter().zip(before).zip(status) {
         let fact = match now {
@@ -219,6 +220,7 @@ fn counted(
     let addresses = all(play);
     let before = sys::where_are(&addresses).map_err(refused("move_pages"))?;
     act().map_err(refused(doing))?;
+    play.tally.add(Fact::Asked, 1);
     let after = sys::where_are(&addresses).map_err(refused("move_pages"))?;
     for (before, after) in before.into_iter().zip(after) {
         play.tally.add(

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use refolio::PAGE_SIZE;
 
-use super::Settings;
 use super::ground::{Backing, Ground};
 use super::machine::{Cpuset, Machine, Stop};
 use super::proof::{self, Pagemap};
 use super::sys::Map;
+use super::{MOST_HOPE, Settings};
 use crate::content::mix;
 use crate::subject::Counters;
 use crate::tally::{Fact, Tally};
@@ -95,6 +95,15 @@ impl Me {
     }
 }
 
+/// Who has asked so often has had its chance.
+const ENOUGH: u64 = 20;
+
+/// How much longer than its time a case is played until all has happened that it is about. Where
+/// those who move pages have had few turns, each takes long, and more time is given.
+fn hope(hope: Duration, asked: u64) -> Duration {
+    hope * if asked < ENOUGH { MOST_HOPE } else { 1 }
+}
+
 impl Play {
     pub fn new(machine: Machine, ground: Ground, seed: u64) -> Self {
         let (tally, stops) = Default::default();
@@ -140,8 +149,11 @@ impl Play {
             }
         }
         let missing = || reach.iter().copied().find(|fact| self.tally.so_far(*fact) == 0);
-        let hopeless = start + settings.length + settings.hope;
-        while !self.is_over() && Instant::now() < hopeless {
+        let hopeful = || {
+            let asked = self.tally.so_far(Fact::Asked);
+            start.elapsed() < settings.length + hope(settings.hope, asked)
+        };
+        while !self.is_over() && hopeful() {
             if start.elapsed() >= settings.length && missing().is_none() {
                 break;
             }
@@ -205,5 +217,18 @@ impl Play {
                 format!("waiting since {patience:?}: {}; {}", names.join(", "), proof::stacks());
             self.stop(Stop::fails(Wrong::Hung, detail));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_asked_seldom_gets_more_time() {
+        let second = Duration::from_secs(1);
+        assert_eq!(hope(second, 0), second * MOST_HOPE);
+        assert_eq!(hope(second, ENOUGH - 1), second * MOST_HOPE);
+        assert_eq!(hope(second, ENOUGH), second);
     }
 }
