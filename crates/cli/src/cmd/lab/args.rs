@@ -12,6 +12,10 @@ use crate::args::{self, ProfileName, Repeat, Reports};
 use crate::cmd::conform;
 use crate::size;
 
+/// How large a disk is that nobody has asked for.
+const DISK: u64 = 512 << 20;
+const DISK_TOLD: &str = "512M";
+
 /// Options of `refolio lab`.
 #[derive(Args, Clone, Debug)]
 pub struct Lab {
@@ -89,7 +93,7 @@ pub struct Lab {
     pub fs: Vec<String>,
 
     /// Size of each disk; it takes space as it is written to
-    #[arg(long, value_name = "SIZE", value_parser = size::parse_some, default_value = "512M",
+    #[arg(long, value_name = "SIZE", value_parser = size::parse_some, default_value = DISK_TOLD,
           help_heading = "The machine")]
     pub disk: u64,
 
@@ -123,12 +127,14 @@ impl Lab {
     pub fn command(&self) -> String {
         let mut words = vec!["refolio lab".to_owned()];
         let path = |path: &PathBuf| path.display().to_string();
+        let disk = Some(self.disk).filter(|size| *size != DISK);
         let texts = [
             ("--kernel", self.kernel.as_ref().map(path)),
             ("--modules", self.modules.as_ref().map(path)),
             ("--debian", self.debian.clone()),
             ("--append", Some(self.append.clone()).filter(|text| !text.is_empty())),
             ("--fs", Some(self.fs.join(","))),
+            ("--disk", disk.map(|size| format!("{}M", size >> 20))),
             ("--accel", self.accel.map(|accel| accel.name().to_owned())),
             // It decides how long a case is played.
             ("--profile", Some(self.profile.name().to_owned()).filter(|name| name != "quick")),
@@ -211,8 +217,9 @@ mod tests {
         let machine = "--nodes 3 --cpus 2 --mem 2048M";
         let told = again(&["--nodes=3", "--fs=ext4", "--seed=7"]);
         assert_eq!(told, format!("refolio lab --fs ext4 {machine}"));
-        let told = again(&["--nodes=3", "--fs=ext4", "--profile=full", "--append=a b"]);
-        let before = "refolio lab --append 'a b' --fs ext4 --profile full";
+        let told =
+            again(&["--nodes=3", "--fs=ext4", "--profile=full", "--append=a b", "--disk=1G"]);
+        let before = "refolio lab --append 'a b' --fs ext4 --disk 1024M --profile full";
         assert_eq!(told, format!("{before} {machine}"));
     }
 }
