@@ -274,8 +274,8 @@ fn cell_run(
     let play = Arc::new(play);
     let before = proof::vmstat();
     let hope = match trigger {
-        // Where the kernel has seen no reason to move these pages for long, it sees none.
-        other if !other.is_told() => settings.hope / 4,
+        // Where the kernel has seen no reason to move these pages for so long, it sees none.
+        other if !other.is_told() => settings.hope.min(Duration::from_secs(4)),
         _ => settings.hope,
     };
     // One turn of these can take as long as another case may wait, on a machine that is busy.
