@@ -136,11 +136,15 @@ impl Lru {
         let retry = Retry::new();
         while cold.len() < count && scanned < scan {
             retry.keep(&(&*lists, &cold, scanned, first_back));
-            lists.balance(folios, self.first, force);
+            let brought = lists.balance(folios, self.first, force);
             let at = lists.ends[List::Inactive as usize].tail;
             // None, or all of them were looked at.
             if at == first_back {
-                break;
+                if !brought {
+                    break;
+                }
+                // What comes from the active list is behind them: once more round.
+                first_back = NONE;
             }
             scanned += 1;
             let frame = self.first.add(at);
@@ -155,7 +159,7 @@ impl Lru {
                 if first_back == NONE {
                     first_back = at;
                 }
-                if call(|| evictable(folio)) {
+                if !cold.contains(&frame) && call(|| evictable(folio)) {
                     cold.push(frame);
                 }
             }
@@ -203,12 +207,12 @@ impl Lists {
         }
     }
 
-    /// Moves one folio from the active tail down when the active list is the larger one, or by
-    /// force.
-    fn balance(&mut self, folios: &Folios, first: FrameNo, force: bool) {
+    /// Looks at the folio at the active tail when the active list is the larger one, or by force, and
+    /// moves it down if it was not used; whether there was one to look at.
+    fn balance(&mut self, folios: &Folios, first: FrameNo, force: bool) -> bool {
         let [inactive, active] = self.ends;
         if active.tail == NONE || active.pages <= inactive.pages && !force {
-            return;
+            return false;
         }
         let at = active.tail;
         let folio = folios.get(first.add(at));
@@ -220,11 +224,13 @@ impl Lists {
             folio.state.test_and_clear(Flag::ACTIVE);
             self.push(at, List::Inactive, size);
         }
+        true
     }
 }
 
 #[cfg(all(test, not(refolio_model)))]
 mod tests {
+    use super::*;
     use crate::builder::{NodeOptions, assemble};
 
     #[test]
@@ -242,5 +248,25 @@ mod tests {
         assert_eq!(cold.len(), 5);
         // Nothing that can go is no reason to look at the same ones again, either.
         assert_eq!(lru.coldest(&core.folios, 32, 256, false, |_| false), (vec![], 5));
+    }
+
+    /// A read failed for lack of memory, where all pages but one were active and used: the inactive one
+    /// could not go, and with it looked at, the look ended, each time.
+    #[test]
+    fn where_what_is_inactive_cannot_go_active_folios_are_found_even_if_all_were_used() {
+        let core = assemble(&[NodeOptions::new(64 << 20)], false).unwrap();
+        let lru = &core.lrus[0];
+        let folios: Vec<_> = (0..50).map(|_| core.alloc_on(&core.nodes[0], 0, 0, &[])).collect();
+        let folios: Vec<_> = folios.iter().flatten().map(|fresh| &fresh.folio).collect();
+        for folio in &folios {
+            folio.folio().state.set(Flag::ACTIVE);
+            folio.folio().state.set(Flag::REFERENCED);
+            lru.add(&core.folios, folio.frame);
+        }
+        let stays = folios[0].folio();
+        stays.state.test_and_clear(Flag::REFERENCED);
+        let can_go = |folio: &Folio| !std::ptr::eq(folio, stays);
+        let looks = (0..4).map(|_| lru.coldest(&core.folios, 32, 256, true, can_go).0.len());
+        assert!(looks.sum::<usize>() > 0);
     }
 }
