@@ -118,7 +118,7 @@ impl Lru {
     /// list, but go to its head, so that those which turn out to be busy are not met again at once.
     /// Folios that were used are given their second chance on the way; at most `scan` are looked at
     /// (the number that was is the second answer). With `force` active ones are taken, too, however
-    /// many inactive ones there are: those may all be pinned.
+    /// many inactive ones there are, and even when all of those were looked at: they may all be pinned.
     #[doc(alias = "shrink_inactive_list")]
     #[doc(alias = "shrink_active_list")]
     pub fn coldest(
@@ -136,13 +136,13 @@ impl Lru {
         let retry = Retry::new();
         while cold.len() < count && scanned < scan {
             retry.keep(&(&*lists, &cold, scanned, first_back));
-            let brought = lists.balance(folios, self.first, force);
+            let looked = lists.balance(folios, self.first, force);
             let at = lists.ends[List::Inactive as usize].tail;
-            // None, or all of them were looked at.
+            // There are none, or all of them were looked at, and what is active is left alone.
+            if at == NONE || at == first_back && !(force && looked) {
+                break;
+            }
             if at == first_back {
-                if !brought {
-                    break;
-                }
                 // What comes from the active list is behind them: once more round.
                 first_back = NONE;
             }
