@@ -134,7 +134,7 @@ impl Lab {
             ("--debian", self.debian.clone()),
             ("--append", Some(self.append.clone()).filter(|text| !text.is_empty())),
             ("--fs", Some(self.fs.join(","))),
-            ("--disk", disk.map(|size| format!("{}M", size >> 20))),
+            ("--disk", disk.map(exact)),
             ("--accel", self.accel.map(|accel| accel.name().to_owned())),
             // It decides how long a case is played.
             ("--profile", Some(self.profile.name().to_owned()).filter(|name| name != "quick")),
@@ -143,9 +143,14 @@ impl Lab {
             words.extend(text.map(|text| format!("{name} {}", quoted(&text))));
         }
         let Self { nodes, cpus, .. } = self;
-        words.push(format!("--nodes {nodes} --cpus {cpus} --mem {}M", self.mem >> 20));
+        words.push(format!("--nodes {nodes} --cpus {cpus} --mem {}", exact(self.mem)));
         words.join(" ")
     }
+}
+
+/// A size as it is read again, to the byte.
+fn exact(bytes: u64) -> String {
+    if bytes.is_multiple_of(1 << 20) { format!("{}M", bytes >> 20) } else { bytes.to_string() }
 }
 
 /// As a shell takes it for one word.
@@ -221,5 +226,7 @@ mod tests {
             again(&["--nodes=3", "--fs=ext4", "--profile=full", "--append=a b", "--disk=1G"]);
         let before = "refolio lab --append 'a b' --fs ext4 --disk 1024M --profile full";
         assert_eq!(told, format!("{before} {machine}"));
+        let told = again(&["--nodes=3", "--fs=ext4", "--disk=300000K"]);
+        assert_eq!(told, format!("refolio lab --fs ext4 --disk 307200000 {machine}"));
     }
 }
