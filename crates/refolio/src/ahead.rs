@@ -4,8 +4,9 @@
 //! Each handle has its [`Pattern`]. Where a page is missed that follows the one before, a **window**
 //! of pages behind it is asked for; when its reader comes to the window's first page, the next one
 //! is, twice as large, up to what the store says is worth it
-//! ([`Store::read_ahead_bytes`](crate::Store::read_ahead_bytes)). So there is a window on its way
-//! while one is used.
+//! ([`Store::read_ahead_bytes`](crate::Store::read_ahead_bytes)), or to a part of the memory: what is
+//! read ahead is evicted first (see `lru.rs`), and has to stay until its reader comes. So there is a
+//! window on its way while one is used.
 //!
 //! That the reader has come there costs no reader anything: the first page of a window is shown
 //! without a hint (see `hint.rs`), and who reads it comes by the long way, on which it looks.
@@ -23,6 +24,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use crate::folio::Use;
 use crate::mapping::Mapping;
 use crate::sync::plain::{self, AtomicU64};
 use crate::sync::{Arc, Condvar, Mutex, Relaxed};
@@ -70,6 +72,8 @@ pub enum Advice {
 /// How a handle reads.
 #[derive(Debug)]
 pub(crate) struct Pattern {
+    /// The last page that its reader came to, of those up to `mark`.
+    at: AtomicU64,
     /// The first page of the last window: when it is read, the next one is asked for.
     mark: AtomicU64,
     seen: plain::Mutex<Seen>,
@@ -91,7 +95,8 @@ struct Seen {
 /// What is to be done with pages.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Task {
-    /// They are to be read ahead; one of them is shown without a hint.
+    /// They are to be read: because somebody said so, or for a reader who comes from the front, and
+    /// then one of them is shown without a hint.
     Read { quiet: Option<PageIndex> },
     /// They are to be written behind.
     Write,
@@ -108,7 +113,7 @@ pub(crate) struct Wanted {
 impl Default for Pattern {
     fn default() -> Self {
         let (seen, written) = (plain::Mutex::default(), plain::Mutex::new(0..0));
-        Self { mark: AtomicU64::new(NONE), seen, written }
+        Self { at: AtomicU64::new(NONE), mark: AtomicU64::new(NONE), seen, written }
     }
 }
 
@@ -127,23 +132,41 @@ impl Pattern {
         pages.contains(&self.mark.load(Relaxed))
     }
 
-    /// Some of these pages were missed, or the window is due: what to read ahead, if anything, as
-    /// far as the file goes.
-    pub fn came_to(&self, mapping: &Arc<Mapping>, pages: Range<u64>) -> Option<Wanted> {
-        if mapping.read_ahead_pages == 0 {
-            return None;
+    /// Pages are read: passing, if the reader comes to them on the way to his last window. Those that
+    /// he has left behind, and reads again, he uses.
+    pub fn uses(&self, pages: &Range<u64>) -> Use {
+        // Relaxed: as `advise`. (Threads that share a handle may have it either way.)
+        let (at, mark) = (self.at.load(Relaxed), self.mark.load(Relaxed));
+        let expected = at <= pages.start && pages.start < pages.end && pages.end - 1 <= mark;
+        if mark == NONE || !expected {
+            return Use::Counts;
         }
+        if at != pages.end - 1 {
+            self.at.store(pages.end - 1, Relaxed);
+        }
+        Use::Passing
+    }
+
+    /// Some of these pages were missed, or the window is due: what to read ahead, if anything, as
+    /// far as the file goes, and at most so many pages.
+    pub fn came_to(
+        &self,
+        mapping: &Arc<Mapping>,
+        pages: Range<u64>,
+        at_most: u64,
+    ) -> Option<Wanted> {
         let mut seen = plain::lock(&self.seen);
         if seen.is_on_its_way(&pages) {
             return None;
         }
-        let window = seen.window_after(&pages, mapping.read_ahead_pages);
+        let window = seen.window_after(&pages, at_most);
         let file = PageIndex::count(mapping.len());
         let window = window.map(|window| window.start..window.end.min(file));
         let window = window.filter(|window| !window.is_empty());
         seen.begin = pages.start;
         seen.window = window.clone();
         // Relaxed: as `advise`.
+        self.at.store(pages.start, Relaxed);
         self.mark.store(window.as_ref().map_or(NONE, |window| window.start), Relaxed);
         let pages = window?;
         let task = Task::Read { quiet: Some(PageIndex(pages.start)) };

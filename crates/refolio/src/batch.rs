@@ -16,7 +16,8 @@ use std::ops::Range;
 
 use crate::core::{Core, FolioRef, Fresh};
 use crate::error::{Error, Result};
-use crate::fill::{self, Progress};
+use crate::fill::{self, Progress, Shown};
+use crate::folio::Use;
 use crate::mapping::Mapping;
 use crate::reclaim::{self, Spare};
 use crate::store::{BatchRead, ReadBatch};
@@ -32,19 +33,34 @@ pub(crate) enum Need {
     Ahead,
 }
 
+/// What a batch is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Purpose {
+    pub need: Need,
+    /// Whether its pages are merely passing.
+    pub uses: Use,
+    /// A page whose hint is not set (see `ahead.rs`).
+    pub quiet: Option<PageIndex>,
+}
+
+impl From<Need> for Purpose {
+    fn from(need: Need) -> Self {
+        Self { need, uses: Use::Counts, quiet: None }
+    }
+}
+
 /// What a batch did not bring: the pages of a folio that was to be filled, and why.
 pub(crate) type Failed = Vec<(Range<u64>, Error)>;
 
 /// Fills those of the pages that are not cached, and gives each folio to `shown` as it comes, with
-/// the index of its first page. `quiet` is a page whose hint is not set (see `ahead.rs`).
+/// the index of its first page.
 ///
 /// Pages that somebody else fills at this moment are passed over, and so are those behind the end of
 /// the file. Returns what failed; pages that follow a lack of memory are not tried.
 pub(crate) fn fill<'c, 'b>(
     core: &'c Core,
     mapping: &'b Arc<Mapping>,
-    need: Need,
-    quiet: Option<PageIndex>,
+    purpose: Purpose,
     pages: &'b mut (dyn Iterator<Item = PageIndex> + 'b),
     shown: &'b mut (dyn FnMut(&FolioRef<'c>, PageIndex) + 'b),
 ) -> Failed {
@@ -53,8 +69,7 @@ pub(crate) fn fill<'c, 'b>(
     let mut batch = Batch {
         core,
         mapping,
-        need,
-        quiet,
+        purpose,
         spare,
         pages,
         shown,
@@ -100,8 +115,7 @@ struct Filling<'c> {
 struct Batch<'c, 'b> {
     core: &'c Core,
     mapping: &'b Arc<Mapping>,
-    need: Need,
-    quiet: Option<PageIndex>,
+    purpose: Purpose,
     spare: Spare<'c>,
     pages: Peekable<&'b mut (dyn Iterator<Item = PageIndex> + 'b)>,
     shown: &'b mut (dyn FnMut(&FolioRef<'c>, PageIndex) + 'b),
@@ -141,7 +155,7 @@ impl<'c> Batch<'c, '_> {
             reached("no frame beside those in hand");
             return None;
         }
-        match self.need {
+        match self.purpose.need {
             Need::Ahead => self.give_up(),
             Need::Now => match reclaim::alloc(self.core, 0, &[]) {
                 Ok(fresh) => return Some(fresh),
@@ -207,8 +221,9 @@ impl<'c> Batch<'c, '_> {
             result.and_then(|()| fill::complete(self.core, self.mapping, &fresh, &progress));
         match result {
             Ok(()) => {
-                let quiet = self.quiet == Some(base);
-                let folio = fill::show_with(self.core, fresh, !quiet);
+                let hint = self.purpose.quiet != Some(base);
+                let how = Shown { hint, uses: self.purpose.uses };
+                let folio = fill::show_with(self.core, fresh, how);
                 (self.shown)(&folio, base);
             }
             Err(error) => {

@@ -10,8 +10,8 @@
 use crate::core::{Core, FolioLock, FolioRef, Found, Fresh, Why};
 use crate::error::{Error, Result};
 use crate::fill;
-use crate::folio::Identity;
 use crate::folio::state::{Flag, Get};
+use crate::folio::{Identity, Use};
 use crate::mapping::Mapping;
 use crate::reclaim;
 use crate::sync::{Arc, Retry, broken, call, reached};
@@ -31,8 +31,17 @@ pub(crate) fn page<'c>(
 ) -> Result<(FolioRef<'c>, PageIndex)> {
     call(|| match cached(core, mapping, index) {
         Some(folio) => Ok((folio, index)),
-        None => get_page(core, mapping, index),
+        None => get_page(core, mapping, index, Use::Counts),
     })
+}
+
+/// The same, for who reads the file from front to back.
+pub(crate) fn passing_page<'c>(
+    core: &'c Core,
+    mapping: &Arc<Mapping>,
+    index: PageIndex,
+) -> Result<(FolioRef<'c>, PageIndex)> {
+    call(|| get_page(core, mapping, index, Use::Passing))
 }
 
 /// The folio of a single page that is cached and up to date, if nothing stands in the way.
@@ -64,17 +73,18 @@ pub(crate) fn cached_in<'c>(
 
 /// [`page`] for everything else.
 #[inline(never)]
-pub(crate) fn get_page<'c>(
+fn get_page<'c>(
     core: &'c Core,
     mapping: &Arc<Mapping>,
     index: PageIndex,
+    uses: Use,
 ) -> Result<(FolioRef<'c>, PageIndex)> {
     let retry = Retry::new();
     loop {
         retry.anew();
         match core.lookup(mapping, index) {
             Found::Folio(folio, base) => {
-                let state = folio.folio().state.used();
+                let state = folio.folio().state.used(uses);
                 if state.has(Flag::POISONED) {
                     return Err(Error::Poisoned { index });
                 }
@@ -91,7 +101,7 @@ pub(crate) fn get_page<'c>(
             }
             Found::Saturated => return Err(Error::TooManyReferences),
             Found::Miss => {
-                if let Some(filled) = fill::fill(core, mapping, index)? {
+                if let Some(filled) = fill::fill(core, mapping, index, uses)? {
                     return Ok(filled);
                 }
             }
@@ -168,7 +178,7 @@ fn use_entry<'c>(
             if !still && !broken("entry-skips-recheck") {
                 return Ok(None);
             }
-            if state.used().has(Flag::POISONED) {
+            if state.used(Use::Counts).has(Flag::POISONED) {
                 return Err(Error::Poisoned { index: PageIndex(at.0) });
             }
             if !mapped.accessed {

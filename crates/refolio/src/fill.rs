@@ -13,6 +13,7 @@ use std::io;
 
 use crate::core::{Core, FolioRef, Fresh};
 use crate::error::{Error, Result};
+use crate::folio::Use;
 use crate::folio::state::Flag;
 use crate::mapping::Mapping;
 use crate::reclaim;
@@ -25,6 +26,7 @@ pub(crate) fn fill<'c>(
     core: &'c Core,
     mapping: &Arc<Mapping>,
     index: PageIndex,
+    uses: Use,
 ) -> Result<Option<(FolioRef<'c>, PageIndex)>> {
     let Some((fresh, base)) = insert(core, mapping, index)? else { return Ok(None) };
     core.events.pgmajfault.add(fresh.folio.folio().pages());
@@ -35,7 +37,7 @@ pub(crate) fn fill<'c>(
     let mut progress = Progress::new(mapping, base, len);
     let read = read(core, mapping, &fresh, &mut progress);
     match read.and_then(|()| complete(core, mapping, &fresh, &progress)) {
-        Ok(()) => Ok(Some((show(core, fresh), base))),
+        Ok(()) => Ok(Some((show_with(core, fresh, Shown { hint: true, uses }), base))),
         Err(error) => {
             take_out(core, mapping, fresh, base);
             Err(error)
@@ -228,18 +230,26 @@ pub(crate) fn complete(
 
 /// Shows a new folio, whose bytes are there, to everybody.
 pub(crate) fn show<'c>(core: &'c Core, fresh: Fresh<'c>) -> FolioRef<'c> {
-    show_with(core, fresh, true)
+    show_with(core, fresh, Shown { hint: true, uses: Use::Counts })
 }
 
-/// The same, perhaps without a hint: then who reads it comes by the long way.
-pub(crate) fn show_with<'c>(core: &'c Core, fresh: Fresh<'c>, hint: bool) -> FolioRef<'c> {
+/// How a new folio is shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shown {
+    /// Without one, who reads it comes by the long way.
+    pub hint: bool,
+    pub uses: Use,
+}
+
+/// The same, in this way.
+pub(crate) fn show_with<'c>(core: &'c Core, fresh: Fresh<'c>, how: Shown) -> FolioRef<'c> {
     let Fresh { lock, folio } = fresh;
     call(|| {
         folio.folio().state.mark_uptodate();
-        if let Some(identity) = folio.folio().identity().filter(|_| hint) {
+        if let Some(identity) = folio.folio().identity().filter(|_| how.hint) {
             core.hints.set(identity, folio.folio().pages(), folio.frame);
         }
-        core.lru_of(folio.frame).add(&core.folios, folio.frame);
+        core.lru_of(folio.frame).add_for(how.uses, &core.folios, folio.frame);
         drop(lock);
     });
     folio

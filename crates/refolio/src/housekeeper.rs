@@ -5,10 +5,11 @@
 use std::time::{Duration, Instant};
 
 use crate::ahead::{Task, Wanted};
-use crate::batch::{self, Need};
+use crate::batch::{self, Need, Purpose};
 use crate::cache;
 use crate::clock::{GOES, TICK};
 use crate::core::{self, Core, FolioRef};
+use crate::folio::Use;
 use crate::reclaim;
 use crate::sync::Relaxed;
 use crate::units::PageIndex;
@@ -102,8 +103,9 @@ pub(crate) fn read_ahead(core: &Core) {
             Task::Read { quiet } => {
                 let mut indices = pages.clone().map(PageIndex);
                 let mut shown = |_: &FolioRef<'_>, _| {};
-                let need = Need::Ahead;
-                let failed = batch::fill(core, mapping, need, *quiet, &mut indices, &mut shown);
+                let uses = if quiet.is_some() { Use::Passing } else { Use::Counts };
+                let purpose = Purpose { need: Need::Ahead, uses, quiet: *quiet };
+                let failed = batch::fill(core, mapping, purpose, &mut indices, &mut shown);
                 for (pages, error) in failed {
                     tracing::debug!(?pages, %error, "reading ahead");
                 }

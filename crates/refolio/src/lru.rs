@@ -5,12 +5,16 @@
 //! Pages that are read once and never again (a scan) pass through the inactive list and leave the
 //! active one alone.
 //!
+//! A page that is **passing** was read because somebody reads its file from front to back. His reading
+//! it is what it was read for, and does not count as a use; where it comes to the tail without any
+//! other, it is not worth a place on a lower node.
+//!
 //! A folio is on a list exactly while its `ON_LRU` flag is set; both change under the lock of this
 //! file. Whoever takes it off ([`Lru::isolate`]) holds a reference and is the only one who may move
 //! or evict it, until it is put back.
 
 use crate::folio::state::Flag;
-use crate::folio::{Folio, Folios};
+use crate::folio::{Folio, Folios, Use};
 use crate::frame::vec_with_room;
 use crate::sync::{Mutex, Retry, call, rule};
 use crate::units::{FrameNo, pages};
@@ -29,6 +33,21 @@ struct Link {
     prev: u32,
     next: u32,
     list: List,
+    passing: bool,
+}
+
+/// A folio that was not used lately.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Victim {
+    pub frame: FrameNo,
+    /// It was read for somebody who reads from front to back, and was not used by anybody else.
+    pub passing: bool,
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self { prev: NONE, next: NONE, list: List::Inactive, passing: false }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Hash)]
@@ -57,7 +76,7 @@ impl Lru {
     /// Empty lists for a node; None when there is no memory for them.
     pub fn new(first: FrameNo, frames: u32) -> Option<Self> {
         let mut links = vec_with_room(frames as usize)?;
-        links.resize(frames as usize, Link { prev: NONE, next: NONE, list: List::Inactive });
+        links.resize(frames as usize, Link::default());
         let ends = Ends { head: NONE, tail: NONE, pages: 0 };
         Some(Self { first, lists: Mutex::new(Lists { ends: [ends; 2], links }) })
     }
@@ -72,12 +91,18 @@ impl Lru {
     /// Puts a folio at the head of its list. The caller holds it, and nobody else put it there.
     #[doc(alias = "folio_add_lru")]
     pub fn add(&self, folios: &Folios, frame: FrameNo) {
+        self.add_for(Use::Counts, folios, frame);
+    }
+
+    /// The same, of a folio that was read for this use.
+    pub fn add_for(&self, uses: Use, folios: &Folios, frame: FrameNo) {
+        let passing = uses == Use::Passing;
         let folio = folios.get(frame);
         call(|| {
             let mut lists = self.lists.lock();
             let active = folio.state.has(Flag::ACTIVE);
             let list = if active { List::Active } else { List::Inactive };
-            lists.push(frame.0 - self.first.0, list, folio.pages());
+            lists.push(frame.0 - self.first.0, list, folio.pages(), passing);
             let was = folio.state.set(Flag::ON_LRU);
             rule(!was, "on one list only");
         });
@@ -128,7 +153,7 @@ impl Lru {
         scan: usize,
         force: bool,
         evictable: impl Fn(&Folio) -> bool,
-    ) -> (Vec<FrameNo>, usize) {
+    ) -> (Vec<Victim>, usize) {
         let mut lists = self.lists.lock();
         let mut cold = Vec::with_capacity(count);
         let mut scanned = 0;
@@ -150,17 +175,19 @@ impl Lru {
             let frame = self.first.add(at);
             let folio = folios.get(frame);
             let size = folio.pages();
+            let passing = lists.links[at as usize].passing;
             lists.unlink(at, size);
             if folio.state.test_and_clear(Flag::REFERENCED) {
                 folio.state.set(Flag::ACTIVE);
-                lists.push(at, List::Active, size);
+                lists.push(at, List::Active, size, false);
             } else {
-                lists.push(at, List::Inactive, size);
+                lists.push(at, List::Inactive, size, passing);
                 if first_back == NONE {
                     first_back = at;
                 }
-                if !cold.contains(&frame) && call(|| evictable(folio)) {
-                    cold.push(frame);
+                let victim = Victim { frame, passing };
+                if !cold.contains(&victim) && call(|| evictable(folio)) {
+                    cold.push(victim);
                 }
             }
         }
@@ -175,7 +202,7 @@ impl Lru {
 }
 
 impl Lists {
-    fn push(&mut self, at: u32, list: List, size: u32) {
+    fn push(&mut self, at: u32, list: List, size: u32, passing: bool) {
         let ends = &mut self.ends[list as usize];
         let next = ends.head;
         ends.head = at;
@@ -186,11 +213,11 @@ impl Lists {
         if next != NONE {
             self.links[next as usize].prev = at;
         }
-        self.links[at as usize] = Link { prev: NONE, next, list };
+        self.links[at as usize] = Link { prev: NONE, next, list, passing };
     }
 
     fn unlink(&mut self, at: u32, size: u32) {
-        let Link { prev, next, list } = self.links[at as usize];
+        let Link { prev, next, list, .. } = self.links[at as usize];
         let ends = &mut self.ends[list as usize];
         ends.pages -= u64::from(size);
         if prev == NONE {
@@ -219,10 +246,10 @@ impl Lists {
         let size = pages(folio.order());
         self.unlink(at, size);
         if folio.state.test_and_clear(Flag::REFERENCED) && inactive.tail != NONE {
-            self.push(at, List::Active, size);
+            self.push(at, List::Active, size, false);
         } else {
             folio.state.test_and_clear(Flag::ACTIVE);
-            self.push(at, List::Inactive, size);
+            self.push(at, List::Inactive, size, false);
         }
         true
     }
@@ -242,12 +269,34 @@ mod tests {
             lru.add(&core.folios, fresh.folio.frame);
         }
         let (mut cold, scanned) = lru.coldest(&core.folios, 32, 256, false, |_| true);
-        cold.sort();
+        cold.sort_by_key(|victim| victim.frame);
         assert_eq!((cold.len(), scanned), (5, 5));
         cold.dedup();
         assert_eq!(cold.len(), 5);
         // Nothing that can go is no reason to look at the same ones again, either.
         assert_eq!(lru.coldest(&core.folios, 32, 256, false, |_| false), (vec![], 5));
+    }
+
+    #[test]
+    fn what_passes_is_named_as_that_until_it_is_used() {
+        let core = assemble(&[NodeOptions::new(64 << 20)], false).unwrap();
+        let lru = &core.lrus[0];
+        let fresh = || core.alloc_on(&core.nodes[0], 0, 0, &[]).unwrap();
+        let [stays, passes, used] = [fresh(), fresh(), fresh()];
+        let [stays, passes, used] = [&stays, &passes, &used].map(|fresh| fresh.folio.frame);
+        lru.add(&core.folios, stays);
+        lru.add_for(Use::Passing, &core.folios, passes);
+        lru.add_for(Use::Passing, &core.folios, used);
+        core.folio(used).state.used(Use::Passing);
+        assert!(!core.folio(used).state.has(Flag::REFERENCED));
+        core.folio(used).state.set(Flag::REFERENCED);
+        let victim = |frame, passing| Victim { frame, passing };
+        let cold = || lru.coldest(&core.folios, 2, 256, false, |_| true).0;
+        // Looked at twice: who could not be evicted is as he was.
+        assert_eq!(cold(), [victim(stays, false), victim(passes, true)]);
+        assert_eq!(cold(), [victim(stays, false), victim(passes, true)]);
+        core.folio(passes).state.set(Flag::REFERENCED);
+        assert!((0..4).flat_map(|_| cold()).all(|victim| !victim.passing));
     }
 
     /// A read failed for lack of memory, where all pages but one were active and used: the inactive one

@@ -8,9 +8,10 @@
 //! rest      what somebody else was filling, or what had a page already but was disturbed: by itself
 //! ```
 
-use crate::batch::{self, Failed, Need};
+use crate::batch::{self, Failed, Need, Purpose};
 use crate::core::{Core, FolioRef};
 use crate::error::{Error, Result};
+use crate::folio::Use;
 use crate::mapping::Mapping;
 use crate::read;
 use crate::sync::Arc;
@@ -77,10 +78,11 @@ pub(crate) fn prefetch(core: &Core, mapping: &Mapping, offset: u64) {
 pub(crate) fn from_file(
     core: &Core,
     mapping: &Arc<Mapping>,
+    uses: Use,
     reads: &mut [ReadAt<'_>],
 ) -> Result<()> {
     let len = mapping.len();
-    let mut missing = Missing { core, mapping, pieces: Vec::new(), error: None };
+    let mut missing = Missing { core, mapping, uses, pieces: Vec::new(), error: None };
     for at in 0..reads.len() {
         if let Some(next) = reads.get(at + PREFETCH) {
             prefetch(core, mapping, next.offset);
@@ -89,7 +91,7 @@ pub(crate) fn from_file(
         let there = usize::try_from(len.saturating_sub(*offset)).unwrap_or(usize::MAX);
         *done = into.len().min(there);
         for (index, within, part) in pieces(*offset, *done) {
-            if !read::optimistic(core, mapping, index, within, &mut into[part.clone()]) {
+            if !read::optimistic(core, mapping, uses, index, within, &mut into[part.clone()]) {
                 missing.pieces.push(Piece { index, read: at, within, part, copied: false });
             }
         }
@@ -110,6 +112,7 @@ pub(crate) fn from_file(
 struct Missing<'c, 'm> {
     core: &'c Core,
     mapping: &'m Arc<Mapping>,
+    uses: Use,
     pieces: Vec<Piece>,
     /// The first failure, and of which of the reads.
     error: Option<(usize, Error)>,
@@ -135,7 +138,8 @@ impl<'c> Missing<'c, '_> {
         };
         let mut failed = if indices.len() > 1 {
             let mut indices = indices.into_iter();
-            batch::fill(core, self.mapping, Need::Now, None, &mut indices, &mut copy)
+            let purpose = Purpose { uses: self.uses, ..Purpose::from(Need::Now) };
+            batch::fill(core, self.mapping, purpose, &mut indices, &mut copy)
         } else {
             Failed::new()
         };
@@ -154,7 +158,10 @@ impl<'c> Missing<'c, '_> {
         let known = failed.iter().position(|(pages, _)| pages.contains(&piece.index.0));
         let result = match known {
             Some(at) => Err(failed.swap_remove(at).1),
-            None => read::referenced(self.core, self.mapping, piece.index, piece.within, into),
+            None => {
+                let Piece { index, within, .. } = *piece;
+                read::referenced(self.core, self.mapping, self.uses, index, within, into)
+            }
         };
         let Err(error) = result else { return };
         read.done = read.done.min(piece.part.start);

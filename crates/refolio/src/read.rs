@@ -9,7 +9,8 @@ use crate::ahead::Pattern;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::fault;
-use crate::folio::Folio;
+use crate::folio::state::Flag;
+use crate::folio::{Folio, Use};
 use crate::many::{self, ReadAt};
 use crate::mapping::Mapping;
 use crate::sync::{Arc, broken, reached};
@@ -35,7 +36,7 @@ pub(crate) fn from_file(
     // Most reads are of a part of one page, which is cached, stands still, and is all in the file.
     if into.len() <= PAGE_SIZE - within
         && mapping.has_whole(index)
-        && hinted(core, mapping, index, within, into)
+        && hinted(core, mapping, pattern, index, within, into)
     {
         return Ok(into.len());
     }
@@ -59,22 +60,26 @@ fn in_pieces(
     if looked {
         look_ahead(core, mapping, pattern, all.clone());
     }
+    let mut uses = pattern.uses(&all);
     for (index, within, part) in pieces(offset, len) {
         let bytes = &mut into[part.clone()];
-        if optimistic(core, mapping, index, within, bytes) {
+        if optimistic(core, mapping, uses, index, within, bytes) {
             continue;
         }
         if !looked {
             look_ahead(core, mapping, pattern, index.0..end);
             looked = true;
+            if uses == Use::Counts {
+                uses = pattern.uses(&(index.0..end));
+            }
         }
         if index.0 + 1 < end {
             // The rest together.
             let mut rest = [ReadAt::new(offset + part.start as u64, &mut into[part.start..len])];
-            many::from_file(core, mapping, &mut rest)?;
+            many::from_file(core, mapping, uses, &mut rest)?;
             return Ok(part.start + rest[0].done());
         }
-        match referenced(core, mapping, index, within, bytes) {
+        match referenced(core, mapping, uses, index, within, bytes) {
             Ok(()) => {}
             // Truncated meanwhile.
             Err(Error::OutOfRange { .. }) => return Ok(part.start),
@@ -87,6 +92,9 @@ fn in_pieces(
     Ok(len.min(usize::try_from(reach.saturating_sub(offset)).unwrap_or(usize::MAX)))
 }
 
+/// The part of a node that one window of a handle may take.
+const WINDOW_PART: u32 = 8;
+
 /// These pages are missed, or are where the next window is asked for.
 pub(crate) fn look_ahead(
     core: &Core,
@@ -94,9 +102,12 @@ pub(crate) fn look_ahead(
     pattern: &Pattern,
     pages: std::ops::Range<u64>,
 ) {
-    if mapping.read_ahead_pages > 0
-        && let Some(wanted) = pattern.came_to(mapping, pages)
-    {
+    if mapping.read_ahead_pages == 0 {
+        return;
+    }
+    let room = core.nodes.iter().map(|node| node.frames / WINDOW_PART).min().unwrap_or(0);
+    let at_most = mapping.read_ahead_pages.min(u64::from(room.max(1)));
+    if let Some(wanted) = pattern.came_to(mapping, pages, at_most) {
         core.ahead.ask(wanted);
     }
 }
@@ -107,6 +118,7 @@ pub(crate) fn look_ahead(
 fn hinted(
     core: &Core,
     mapping: &Mapping,
+    pattern: &Pattern,
     index: PageIndex,
     within: usize,
     into: &mut [u8],
@@ -114,7 +126,8 @@ fn hinted(
     let identity = mapping.identity(index);
     core.hints.get(identity).is_some_and(|frame| {
         let which = |folio: &Folio| folio.is(identity).then_some(0);
-        unchanged(core, frame, within, into, which) == Some(true)
+        let uses = || pattern.uses(&(index.0..index.0 + 1));
+        unchanged(core, uses, frame, within, into, which) == Some(true)
     })
 }
 
@@ -123,6 +136,7 @@ fn hinted(
 pub(crate) fn optimistic(
     core: &Core,
     mapping: &Mapping,
+    uses: Use,
     index: PageIndex,
     within: usize,
     into: &mut [u8],
@@ -130,16 +144,23 @@ pub(crate) fn optimistic(
     let identity = mapping.identity(index);
     if let Some(frame) = core.hints.get(identity) {
         let which = |folio: &Folio| folio.page_of(identity);
-        if unchanged(core, frame, within, into, which) == Some(true) {
+        if unchanged(core, || uses, frame, within, into, which) == Some(true) {
             return true;
         }
     }
     for _ in 0..ATTEMPTS {
         let Some((frame, base)) = mapping.peek(index) else { return false };
-        match unchanged(core, frame, within, into, |folio| {
-            let is_it = folio.is(mapping.identity(base)) || broken("read-skips-identity");
-            is_it.then_some((index.0 - base.0) as u32)
-        }) {
+        match unchanged(
+            core,
+            || uses,
+            frame,
+            within,
+            into,
+            |folio| {
+                let is_it = folio.is(mapping.identity(base)) || broken("read-skips-identity");
+                is_it.then_some((index.0 - base.0) as u32)
+            },
+        ) {
             Some(true) => return true,
             Some(false) => reached("read again"),
             None => return false,
@@ -149,10 +170,12 @@ pub(crate) fn optimistic(
 }
 
 /// Copies out of the page of the folio that `which` says, between two looks at the word: None when
-/// the folio cannot be read now, otherwise whether there was such a page, and it stood still.
+/// the folio cannot be read now, otherwise whether there was such a page, and it stood still. `uses`
+/// is asked where no use was noted yet.
 #[inline]
 fn unchanged(
     core: &Core,
+    uses: impl Fn() -> Use,
     frame: FrameNo,
     within: usize,
     into: &mut [u8],
@@ -168,7 +191,9 @@ fn unchanged(
     if !folio.state.is_unchanged(before) {
         return Some(false);
     }
-    folio.state.mark_referenced(before);
+    if !before.has(Flag::REFERENCED) && uses() == Use::Counts {
+        folio.state.mark_referenced(before);
+    }
     Some(true)
 }
 
@@ -177,12 +202,16 @@ fn unchanged(
 pub(crate) fn referenced(
     core: &Core,
     mapping: &Arc<Mapping>,
+    uses: Use,
     index: PageIndex,
     within: usize,
     into: &mut [u8],
 ) -> Result<()> {
     reached("read with a reference");
-    let (folio, base) = fault::page(core, mapping, index)?;
+    let (folio, base) = match uses {
+        Use::Counts => fault::page(core, mapping, index)?,
+        Use::Passing => fault::passing_page(core, mapping, index)?,
+    };
     let start = (index.0 - base.0) as usize * PAGE_SIZE + within;
     core.frames.read(folio.frame, start, into);
     Ok(())
@@ -215,9 +244,14 @@ pub(crate) fn optimistic_in_view(
 ) -> bool {
     for _ in 0..ATTEMPTS {
         let Entry::Present(mapped) = table.load(at) else { return false };
-        match unchanged(core, mapped.folio, within, into, |_| {
-            table.load(at).is_present(mapped.folio, mapped.page).then_some(mapped.page)
-        }) {
+        match unchanged(
+            core,
+            || Use::Counts,
+            mapped.folio,
+            within,
+            into,
+            |_| table.load(at).is_present(mapped.folio, mapped.page).then_some(mapped.page),
+        ) {
             Some(true) => return true,
             Some(false) => reached("read again"),
             None => return false,

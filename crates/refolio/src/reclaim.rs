@@ -1,8 +1,9 @@
 //! Cold → lower, or gone: frames are made free where none are.
 //!
 //! Victims come from the cold end of the node's LRU. Each is moved to the next lower node that has
-//! room; only where there is none it is evicted: written back if it is dirty, unmapped, frozen,
-//! and replaced by a shadow in its slot. Anonymous pages have nowhere else to go and only move.
+//! room; only where there is none, or where the page is merely passing (see `lru.rs`), it is evicted:
+//! written back if it is dirty, unmapped, frozen, and replaced by a shadow in its slot. Anonymous
+//! pages have nowhere else to go and only move.
 //!
 //! One eviction:
 //! ```text
@@ -18,6 +19,7 @@ use crate::core::{Core, FolioLock, Fresh};
 use crate::error::{Error, Result};
 use crate::folio::Folio;
 use crate::folio::state::{Flag, Freeze};
+use crate::lru::Victim;
 use crate::mapping::Mapping;
 use crate::node::Node;
 use crate::passes;
@@ -234,9 +236,9 @@ pub(crate) fn shrink(core: &Core, node: &Node, target: u32) -> u64 {
             call(|| lru.coldest(&core.folios, count, limit, fruitless > 0, can_go));
         core.events.pgscan.add(scanned as u32);
         let before = freed;
-        for frame in cold {
-            let went = call(|| discard(core, node, frame));
-            if went == 0 && core.folio(frame).state.has(Flag::ANON) {
+        for victim in cold {
+            let went = call(|| discard(core, node, victim));
+            if went == 0 && core.folio(victim.frame).state.has(Flag::ANON) {
                 anonymous.set(false);
             }
             freed += u64::from(went);
@@ -248,9 +250,16 @@ pub(crate) fn shrink(core: &Core, node: &Node, target: u32) -> u64 {
 }
 
 /// Moves one folio down, or evicts it; how many frames of its node that freed.
-fn discard(core: &Core, node: &Node, frame: FrameNo) -> u32 {
+fn discard(core: &Core, node: &Node, victim: Victim) -> u32 {
+    let Victim { frame, passing } = victim;
     let size = core.folio(frame).pages();
     let Some(place) = place_of(core, frame) else { return 0 };
+    if passing
+        && !core.folio(frame).state.has(Flag::DIRTY)
+        && let Place::File(mapping, index) = &place
+    {
+        return evict(core, mapping, *index, frame);
+    }
     let lower = core.nodes.iter().filter(|other| other.id > node.id && !other.is_offline());
     for other in lower {
         if other.nr_free_pages() < other.marks.low + size {

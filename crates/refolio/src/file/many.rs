@@ -8,6 +8,7 @@ use crate::batch::{self, Failed, Need};
 use crate::core::FolioRef;
 use crate::error::{Error, Result};
 use crate::fault;
+use crate::folio::Use;
 use crate::folio::state::Flag;
 use crate::many::{self, ReadAt};
 use crate::units::PageIndex;
@@ -41,7 +42,7 @@ impl File {
     #[doc(alias = "preadv")]
     #[doc(alias = "io_uring")]
     pub fn read_many(&self, reads: &mut [ReadAt<'_>]) -> Result<()> {
-        many::from_file(self.core(), &self.mapping, reads)
+        many::from_file(self.core(), &self.mapping, Use::Counts, reads)
     }
 
     /// Says how the file, or these pages of it, will be used. `Normal`, `Sequential` and `Random`
@@ -120,6 +121,6 @@ impl File {
         shown: &mut dyn FnMut(&FolioRef<'_>, PageIndex),
     ) -> Failed {
         let mut pages = pages.map(PageIndex);
-        batch::fill(self.core(), &self.mapping, need, None, &mut pages, shown)
+        batch::fill(self.core(), &self.mapping, need.into(), &mut pages, shown)
     }
 }

@@ -22,6 +22,14 @@ use crate::units::{FrameNo, MAX_FILE_PAGES, MAX_ORDER, PageIndex, pages};
 use crate::wait::Waits;
 use state::{Flag, Snapshot, State};
 
+/// Whether reading a page says that it is in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    Counts,
+    /// Its file is read from front to back: the page is passing (see `lru.rs`).
+    Passing,
+}
+
 /// A descriptor: one cache line.
 #[derive(Debug)]
 #[cfg_attr(not(refolio_model), repr(align(64)))]

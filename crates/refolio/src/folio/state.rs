@@ -45,6 +45,7 @@ mod word;
 pub(crate) use word::{Flag, MAX_REFERENCES, Snapshot};
 use word::{REFERENCES, VERSION_ONE};
 
+use super::Use;
 use crate::sync::{Acquire, AtomicU64, Relaxed, Release, Retry, broken, call, fence, rule};
 
 /// What came of asking for a reference.
@@ -376,11 +377,12 @@ impl State {
     }
 
     /// A use by somebody who has a reference: whether the bytes are valid and to be trusted, which is
-    /// when it counts as one; nothing else of the word.
-    pub fn used(&self) -> Snapshot {
+    /// when it may count as one; nothing else of the word.
+    pub fn used(&self, uses: Use) -> Snapshot {
         call(|| {
             let now = self.load();
-            if now.has(Flag::UPTODATE) && !now.has(Flag::POISONED) {
+            let trusted = now.has(Flag::UPTODATE) && !now.has(Flag::POISONED);
+            if trusted && uses == Use::Counts {
                 self.mark_referenced(now);
             }
             now.only(Flag::UPTODATE.0 | Flag::POISONED.0)

@@ -143,7 +143,7 @@ impl World {
             // (It may have been cut off already.)
             value_of(page_of(folio, 0), &[first(base.0)]);
         };
-        let failed = batch::fill(&self.core, &self.mapping, need, None, &mut pages, &mut shown);
+        let failed = batch::fill(&self.core, &self.mapping, need.into(), &mut pages, &mut shown);
         assert!(failed.is_empty(), "{failed:?}");
     }
 

@@ -5,6 +5,7 @@
 use super::search::Model;
 use super::world::{World, first, full, meet, value_of};
 use crate::batch::Need;
+use crate::folio::Use;
 use crate::many::{self, ReadAt};
 use crate::sync::reached;
 use crate::units::PAGE_SIZE;
@@ -43,7 +44,7 @@ fn read() {
         |world| {
             let mut bytes = [0; 2 * PAGE_SIZE];
             let mut reads = [ReadAt::new(0, &mut bytes)];
-            many::from_file(&world.core, &world.mapping, &mut reads).unwrap();
+            many::from_file(&world.core, &world.mapping, Use::Counts, &mut reads).unwrap();
             let pages = reads[0].bytes().chunks(PAGE_SIZE);
             reached(if pages.len() == 2 { "both pages" } else { "one page" });
             for (index, page) in (0..).zip(pages) {

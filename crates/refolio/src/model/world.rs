@@ -8,6 +8,7 @@ use std::iter;
 use crate::builder::{NodeOptions, assemble};
 use crate::core::{Core, FolioRef, Why};
 use crate::error::Error;
+use crate::folio::Use;
 use crate::folio::state::Flag;
 use crate::form::Form;
 use crate::mapping::{Lookup, Mapping};
@@ -161,7 +162,14 @@ impl World {
     pub fn peek(&self, index: u64, allowed: &[u8]) -> Option<u8> {
         call(|| {
             let mut bytes = full(0);
-            let read = read::optimistic(&self.core, &self.mapping, PageIndex(index), 0, &mut bytes);
+            let read = read::optimistic(
+                &self.core,
+                &self.mapping,
+                Use::Counts,
+                PageIndex(index),
+                0,
+                &mut bytes,
+            );
             reached(if read { "read" } else { "not read" });
             read.then(|| value_of(&bytes, allowed))
         })

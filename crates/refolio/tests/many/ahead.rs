@@ -10,9 +10,9 @@ use crate::{bytes, value};
 
 const PAGE: u64 = PAGE_SIZE as u64;
 
-/// A cache with threads of its own, and room for 2048 pages on each node.
+/// A cache with threads of its own, and room for 4096 pages on each node.
 fn cache() -> Cache {
-    let node = || NodeOptions::new(2048 * PAGE);
+    let node = || NodeOptions::new(4096 * PAGE);
     Cache::builder().node(node()).node(node()).build().unwrap()
 }
 
@@ -52,6 +52,79 @@ fn who_reads_from_front_to_back_finds_the_next_pages_there() {
             assert!(soon(|| file.cached_pages() == 1500), "{} pages", file.cached_pages());
         }
     }
+}
+
+/// Reads the file from this page on, in pieces of so many bytes.
+fn stream(file: &refolio::File, from: u64, piece: usize) {
+    let mut bytes = vec![0; piece];
+    for offset in (from * PAGE..file.len()).step_by(piece) {
+        let done = file.read_at(&mut bytes, offset).unwrap();
+        for (at, byte) in (offset..).zip(&bytes[..done]).step_by(512) {
+            assert_eq!(*byte, value(at / PAGE));
+        }
+    }
+}
+
+/// What streams through is not worth a place on the lower node: moving it there takes longer than
+/// reading it did.
+#[test]
+fn what_is_read_from_front_to_back_once_is_evicted_and_what_is_used_goes_to_the_lower_node() {
+    let path = file_of(1500);
+    // Bytes within a page, whole pages, many pages.
+    for piece in [512, PAGE_SIZE, 48 * PAGE_SIZE] {
+        let cache = crate::cache(128);
+        let file = cache.open(&path).unwrap();
+        stream(&file, 0, piece);
+        let streamed = cache.stats();
+        assert!(streamed.pgsteal > 1000, "{streamed:?}");
+        // The last pages of a file are not known to be the last window's.
+        assert!(streamed.pgdemote < 100, "by {piece} bytes: {streamed:?}");
+        let file = cache.open(&path).unwrap();
+        file.advise(0..u64::MAX, Advice::Random).unwrap();
+        stream(&file, 0, piece);
+        assert!(cache.stats().pgdemote - streamed.pgdemote > 1000, "by {piece} bytes");
+    }
+}
+
+/// Before a window was limited by the memory, 1500 pages were read in 2900 times where 256 have room.
+#[test]
+fn what_is_read_ahead_stays_until_its_reader_comes_however_small_the_nodes_are() {
+    let path = file_of(1500);
+    let node = || NodeOptions::new(128 * PAGE);
+    let cache = Cache::builder().node(node()).node(node()).build().unwrap();
+    stream(&cache.open(&path).unwrap(), 0, 48 * PAGE_SIZE);
+    let read = cache.stats().pgmajfault;
+    assert!(read < 2500, "{read} pages were read in");
+}
+
+#[test]
+fn what_a_reader_goes_back_to_is_in_use() {
+    let path = file_of(1500);
+    let cache = crate::cache(512);
+    let file = cache.open(&path).unwrap();
+    let mut bytes = vec![0; 48 * PAGE_SIZE];
+    // There and back, and then on: 48 of the pages have been used.
+    file.read_at(&mut bytes, 0).unwrap();
+    file.read_at(&mut bytes, 0).unwrap();
+    for offset in (0..1400 * PAGE).step_by(bytes.len()).skip(1) {
+        file.read_at(&mut bytes, offset).unwrap();
+    }
+    let there = file.cached_pages();
+    assert!(cache.stats().pgsteal > 300);
+    file.read_at(&mut bytes, 0).unwrap();
+    assert_eq!(file.cached_pages(), there, "they had not to be read again");
+}
+
+#[test]
+fn what_somebody_said_will_be_needed_is_not_merely_passing() {
+    let path = file_of(1500);
+    let node = || NodeOptions::new(128 * PAGE);
+    let cache = Cache::builder().node(node()).node(node()).build().unwrap();
+    let file = cache.open(&path).unwrap();
+    file.advise(0..100, Advice::WillNeed).unwrap();
+    assert!(soon(|| file.cached_pages() == 100), "{} pages", file.cached_pages());
+    stream(&file, 100, 48 * PAGE_SIZE);
+    assert!(cache.stats().pgdemote > 90, "{:?}", cache.stats());
 }
 
 #[test]
