@@ -4,9 +4,9 @@
 //! Each handle has its [`Pattern`]. Where a page is missed that follows the one before, a **window**
 //! of pages behind it is asked for; when its reader comes to the window's first page, the next one
 //! is, twice as large, up to what the store says is worth it
-//! ([`Store::read_ahead_bytes`](crate::Store::read_ahead_bytes)), or to a part of the memory: what is
-//! read ahead is evicted first (see `lru.rs`), and has to stay until its reader comes. So there is a
-//! window on its way while one is used.
+//! ([`Store::read_ahead_bytes`](crate::Store::read_ahead_bytes)), or to a part of the memory, since
+//! what is read ahead has to stay until its reader comes. So there is a window on its way while one
+//! is used.
 //!
 //! That the reader has come there costs no reader anything: the first page of a window is shown
 //! without a hint (see `hint.rs`), and who reads it comes by the long way, on which it looks.
@@ -33,7 +33,7 @@ use crate::units::PageIndex;
 /// Pages of the first window at least: 64 KiB.
 const FIRST_WINDOW: u64 = 16;
 
-/// Pages that a thread takes from the queue at a time, where the store says nothing: 1 MiB.
+/// Pages that are read at a time: 1 MiB.
 const PIECE: u64 = 256;
 
 /// Pages that are written behind at least: one large write.
@@ -51,7 +51,8 @@ const NONE: u64 = u64::MAX;
 #[non_exhaustive]
 pub enum Advice {
     /// This handle reads as it comes: where it reads from front to back, the next pages are read
-    /// ahead, each time more of them.
+    /// ahead, each time more of them. That they are read on this way does not count as a use: what is
+    /// used no more than that is evicted when its turn comes, and not moved to a lower node first.
     #[default]
     #[doc(alias = "POSIX_FADV_NORMAL")]
     Normal,
@@ -100,6 +101,20 @@ pub(crate) enum Task {
     Read { quiet: Option<PageIndex> },
     /// They are to be written behind.
     Write,
+}
+
+/// A page that is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ask {
+    pub index: PageIndex,
+    /// It gets no hint when it is shown.
+    pub quiet: bool,
+}
+
+impl From<PageIndex> for Ask {
+    fn from(index: PageIndex) -> Self {
+        Self { index, quiet: false }
+    }
 }
 
 /// Pages that are to be read ahead, or written behind.
@@ -299,34 +314,48 @@ impl Queue {
         self.jobs.lock().threads += 1;
     }
 
-    /// Sleeps until there is something to do; None when there will be nothing any more. Of a long
-    /// range it is one window: the rest is for whoever comes next.
+    /// Sleeps until there is something to do; None when there will be nothing any more.
     pub fn next(&self) -> Option<Running<'_>> {
         let mut jobs = self.jobs.lock();
         loop {
             if jobs.stop {
                 return None;
             }
-            let Some(first) = jobs.waiting.front_mut() else {
-                jobs = self.rings.wait(jobs);
-                continue;
-            };
-            let mut wanted = first.clone();
-            let piece = match (wanted.task, wanted.mapping.read_ahead_pages) {
-                (Task::Write, _) => BEHIND,
-                (Task::Read { .. }, 0) => PIECE,
-                (Task::Read { .. }, pages) => pages,
-            };
-            wanted.pages.end = wanted.pages.end.min(wanted.pages.start.saturating_add(piece));
-            first.pages.start = wanted.pages.end;
-            if first.pages.is_empty() {
-                jobs.waiting.pop_front();
-            } else {
-                self.rings.notify_all();
+            if let Some(wanted) = self.take_piece(&mut jobs, |_| true) {
+                jobs.running.push(wanted.mapping.clone());
+                return Some(Running { queue: self, wanted });
             }
-            jobs.running.push(wanted.mapping.clone());
-            return Some(Running { queue: self, wanted });
+            jobs = self.rings.wait(jobs);
         }
+    }
+
+    /// What is to be read next, if it is of the same file, and for the same use.
+    fn next_of(&self, last: &Wanted) -> Option<Wanted> {
+        let uses = |wanted: &Wanted| match wanted.task {
+            Task::Read { quiet } => Some(quiet.is_some()),
+            Task::Write => None,
+        };
+        self.take_piece(&mut self.jobs.lock(), |next| {
+            Arc::ptr_eq(&next.mapping, &last.mapping) && uses(next) == uses(last)
+        })
+    }
+
+    /// A part of what waits longest, if it is `right`: the rest is for whoever comes next.
+    fn take_piece(&self, jobs: &mut Jobs, right: impl Fn(&Wanted) -> bool) -> Option<Wanted> {
+        let first = jobs.waiting.front_mut().filter(|first| right(first))?;
+        let mut wanted = first.clone();
+        let piece = match wanted.task {
+            Task::Write => BEHIND,
+            Task::Read { .. } => PIECE,
+        };
+        wanted.pages.end = wanted.pages.end.min(wanted.pages.start.saturating_add(piece));
+        first.pages.start = wanted.pages.end;
+        if first.pages.is_empty() {
+            jobs.waiting.pop_front();
+        } else {
+            self.rings.notify_all();
+        }
+        Some(wanted)
     }
 }
 
@@ -337,6 +366,25 @@ pub(crate) struct Running<'q> {
     pub wanted: Wanted,
 }
 
+/// The pages that are to be read, and those of the same file that wait to be read next: the disk is to
+/// have them in hand before the first ones are shown.
+impl Iterator for Running<'_> {
+    type Item = Ask;
+
+    fn next(&mut self) -> Option<Ask> {
+        if self.wanted.pages.is_empty() {
+            self.wanted = self.queue.next_of(&self.wanted)?;
+        }
+        let index = self.wanted.pages.next().map(PageIndex)?;
+        let quiet = matches!(self.wanted.task, Task::Read { quiet } if quiet == Some(index));
+        Some(Ask { index, quiet })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.wanted.pages.size_hint().0, None)
+    }
+}
+
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         let mut jobs = self.queue.jobs.lock();
@@ -345,5 +393,41 @@ impl Drop for Running<'_> {
             jobs.running.swap_remove(at);
         }
         self.queue.done.notify_all();
+    }
+}
+
+#[cfg(all(test, not(refolio_model)))]
+mod tests {
+    use super::*;
+    use crate::store::MemStore;
+
+    fn file(id: u32) -> Arc<Mapping> {
+        Arc::new(Mapping::new(id, Arc::new(MemStore::new()), 0, 0, None))
+    }
+
+    #[test]
+    fn what_is_next_in_a_file_is_read_on_and_what_is_of_another_file_or_use_waits() {
+        let (this, other) = (file(1), file(2));
+        let queue = Queue::default();
+        queue.join();
+        let read = |mapping: &Arc<Mapping>, pages, quiet| Wanted {
+            mapping: mapping.clone(),
+            pages,
+            task: Task::Read { quiet },
+        };
+        queue.ask(read(&this, 0..600, Some(PageIndex(0))));
+        queue.ask(read(&this, 600..700, Some(PageIndex(600))));
+        queue.ask(read(&this, 900..910, None));
+        queue.ask(read(&other, 5..10, None));
+        let mut running = queue.next().unwrap();
+        assert_eq!(running.size_hint().0, PIECE as usize);
+        let asks: Vec<_> = running.by_ref().collect();
+        assert!(asks.iter().map(|ask| ask.index.0).eq(0..700));
+        let quiet: Vec<_> = asks.iter().filter(|ask| ask.quiet).map(|ask| ask.index.0).collect();
+        assert_eq!(quiet, [0, 600]);
+        for pages in [900..910, 5..10] {
+            let next = queue.next().unwrap();
+            assert!(next.map(|ask| ask.index.0).eq(pages));
+        }
     }
 }

@@ -14,6 +14,7 @@
 use std::iter::Peekable;
 use std::ops::Range;
 
+use crate::ahead::Ask;
 use crate::core::{Core, FolioRef, Fresh};
 use crate::error::{Error, Result};
 use crate::fill::{self, Progress, Shown};
@@ -39,13 +40,11 @@ pub(crate) struct Purpose {
     pub need: Need,
     /// Whether its pages are merely passing.
     pub uses: Use,
-    /// A page whose hint is not set (see `ahead.rs`).
-    pub quiet: Option<PageIndex>,
 }
 
 impl From<Need> for Purpose {
     fn from(need: Need) -> Self {
-        Self { need, uses: Use::Counts, quiet: None }
+        Self { need, uses: Use::Counts }
     }
 }
 
@@ -61,16 +60,15 @@ pub(crate) fn fill<'c, 'b>(
     core: &'c Core,
     mapping: &'b Arc<Mapping>,
     purpose: Purpose,
-    pages: &'b mut (dyn Iterator<Item = PageIndex> + 'b),
+    pages: &'b mut (dyn Iterator<Item = Ask> + 'b),
     shown: &'b mut (dyn FnMut(&FolioRef<'c>, PageIndex) + 'b),
 ) -> Failed {
-    let spare = Spare::new(pages.size_hint().0);
     let pages = pages.peekable();
     let mut batch = Batch {
         core,
         mapping,
         purpose,
-        spare,
+        spare: Spare::new(0),
         pages,
         shown,
         filling: Vec::new(),
@@ -110,6 +108,7 @@ fn at_most(core: &Core, mapping: &Mapping) -> usize {
 struct Filling<'c> {
     fresh: Fresh<'c>,
     progress: Progress,
+    quiet: bool,
 }
 
 struct Batch<'c, 'b> {
@@ -117,7 +116,7 @@ struct Batch<'c, 'b> {
     mapping: &'b Arc<Mapping>,
     purpose: Purpose,
     spare: Spare<'c>,
-    pages: Peekable<&'b mut (dyn Iterator<Item = PageIndex> + 'b)>,
+    pages: Peekable<&'b mut (dyn Iterator<Item = Ask> + 'b)>,
     shown: &'b mut (dyn FnMut(&FolioRef<'c>, PageIndex) + 'b),
     /// By the key of the read.
     filling: Vec<Option<Filling<'c>>>,
@@ -148,6 +147,7 @@ impl<'c> Batch<'c, '_> {
     /// A new folio around `index`; None when there is none at once, and something is in hand.
     fn alloc(&mut self, index: PageIndex) -> Option<Fresh<'c>> {
         let order = fill::vacant_order(self.mapping, index);
+        self.spare.want(self.pages.size_hint().0);
         if let Some(fresh) = reclaim::alloc_now(self.core, order, &mut self.spare) {
             return Some(fresh);
         }
@@ -186,7 +186,7 @@ impl<'c> Batch<'c, '_> {
         let retry = Retry::new();
         loop {
             retry.keep(self);
-            let index = *self.pages.peek()?;
+            let Ask { index, quiet } = *self.pages.peek()?;
             // The folio that was to have it failed.
             if self.failed.iter().any(|(pages, _)| pages.contains(&index.0)) {
                 self.pages.next();
@@ -204,7 +204,7 @@ impl<'c> Batch<'c, '_> {
                     let len = folio_bytes(fresh.folio.folio().order());
                     self.core.events.pgmajfault.add(fresh.folio.folio().pages());
                     let progress = Progress::new(self.mapping, base, len);
-                    return Some(Filling { fresh, progress });
+                    return Some(Filling { fresh, progress, quiet });
                 }
                 Ok(None) => reached("filled by another"),
                 // Cut off.
@@ -215,14 +215,13 @@ impl<'c> Batch<'c, '_> {
 
     /// Its bytes are there, or will not come.
     fn finish(&mut self, filling: Filling<'c>, result: Result<()>) {
-        let Filling { fresh, progress } = filling;
+        let Filling { fresh, progress, quiet } = filling;
         let base = progress.base;
         let result =
             result.and_then(|()| fill::complete(self.core, self.mapping, &fresh, &progress));
         match result {
             Ok(()) => {
-                let hint = self.purpose.quiet != Some(base);
-                let how = Shown { hint, uses: self.purpose.uses };
+                let how = Shown { hint: !quiet, uses: self.purpose.uses };
                 let folio = fill::show_with(self.core, fresh, how);
                 (self.shown)(&folio, base);
             }
@@ -249,7 +248,7 @@ impl<'c> Batch<'c, '_> {
     fn read_alone(&mut self) {
         for key in 0..self.filling.len() {
             let Some(mut filling) = self.remove(key) else { continue };
-            let Filling { fresh, progress } = &mut filling;
+            let Filling { fresh, progress, .. } = &mut filling;
             let read = fill::read(self.core, self.mapping, fresh, progress);
             self.finish(filling, read);
         }
@@ -301,7 +300,7 @@ impl<'c> ReadBatch<'c> for Batch<'c, '_> {
 impl Drop for Batch<'_, '_> {
     fn drop(&mut self) {
         for key in 0..self.filling.len() {
-            if let Some(Filling { fresh, progress }) = self.remove(key) {
+            if let Some(Filling { fresh, progress, .. }) = self.remove(key) {
                 fill::take_out(self.core, self.mapping, fresh, progress.base);
             }
         }

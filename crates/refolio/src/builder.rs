@@ -134,7 +134,9 @@ impl CacheBuilder {
         }
     }
 
-    /// Adds a node. The first one is the fastest: new pages go there, and cold ones to the next.
+    /// Adds a node. The first one is the fastest: new pages go there, and cold ones to the next; but
+    /// those that were merely read on the way through their file (see
+    /// [`Advice::Normal`](crate::Advice::Normal)) are evicted.
     pub fn node(mut self, node: NodeOptions) -> Self {
         self.nodes.push(node);
         self

@@ -12,7 +12,6 @@ use crate::core::{self, Core, FolioRef};
 use crate::folio::Use;
 use crate::reclaim;
 use crate::sync::Relaxed;
-use crate::units::PageIndex;
 use crate::writeback::{self, Patience};
 
 /// Keeps house until it is told to stop.
@@ -97,15 +96,14 @@ fn write_back(core: &Core) {
 /// Reads ahead and writes behind what is asked for, until the cache ends.
 #[doc(alias = "page_cache_ra_unbounded")]
 pub(crate) fn read_ahead(core: &Core) {
-    while let Some(running) = core.ahead.next() {
-        let Wanted { mapping, pages, task } = &running.wanted;
+    while let Some(mut running) = core.ahead.next() {
+        let Wanted { mapping, pages, task } = running.wanted.clone();
         match task {
             Task::Read { quiet } => {
-                let mut indices = pages.clone().map(PageIndex);
                 let mut shown = |_: &FolioRef<'_>, _| {};
                 let uses = if quiet.is_some() { Use::Passing } else { Use::Counts };
-                let purpose = Purpose { need: Need::Ahead, uses, quiet: *quiet };
-                let failed = batch::fill(core, mapping, purpose, &mut indices, &mut shown);
+                let purpose = Purpose { need: Need::Ahead, uses };
+                let failed = batch::fill(core, &mapping, purpose, &mut running, &mut shown);
                 for (pages, error) in failed {
                     tracing::debug!(?pages, %error, "reading ahead");
                 }
@@ -113,7 +111,7 @@ pub(crate) fn read_ahead(core: &Core) {
             Task::Write => {
                 // A failure is recorded for `sync`, and the pages stay dirty.
                 let patience = Patience::Skip;
-                if let Err(error) = writeback::write_range(core, mapping, pages.clone(), patience) {
+                if let Err(error) = writeback::write_range(core, &mapping, pages, patience) {
                     tracing::warn!(%error, "writing behind");
                 }
             }

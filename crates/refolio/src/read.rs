@@ -93,7 +93,7 @@ fn in_pieces(
 }
 
 /// The part of a node that one window of a handle may take.
-const WINDOW_PART: u32 = 8;
+const WINDOW_PART: u32 = 4;
 
 /// These pages are missed, or are where the next window is asked for.
 pub(crate) fn look_ahead(

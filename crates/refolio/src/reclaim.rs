@@ -107,6 +107,11 @@ impl<'c> Spare<'c> {
         Self { wanted, frames: 0..0, node: None }
     }
 
+    /// So many pages are still to come.
+    pub fn want(&mut self, wanted: usize) {
+        self.wanted = wanted;
+    }
+
     /// A new folio of a single page, if that takes no waiting.
     pub fn take(&mut self, core: &'c Core) -> Option<Fresh<'c>> {
         if self.node.is_some_and(Node::is_offline) {

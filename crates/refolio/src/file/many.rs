@@ -120,7 +120,7 @@ impl File {
         pages: Range<u64>,
         shown: &mut dyn FnMut(&FolioRef<'_>, PageIndex),
     ) -> Failed {
-        let mut pages = pages.map(PageIndex);
+        let mut pages = pages.map(|index| PageIndex(index).into());
         batch::fill(self.core(), &self.mapping, need.into(), &mut pages, shown)
     }
 }

@@ -137,7 +137,7 @@ impl World {
 
     /// Reads pages in, all those that are not cached together.
     pub fn fill_all<const N: usize>(&self, indices: [u64; N], need: Need) {
-        let mut pages = indices.iter().map(|index| PageIndex(*index));
+        let mut pages = indices.iter().map(|index| PageIndex(*index).into());
         let mut shown = |folio: &FolioRef<'_>, base: PageIndex| {
             reached("shown");
             // (It may have been cut off already.)

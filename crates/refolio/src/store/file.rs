@@ -25,7 +25,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// Two windows of read-ahead are on their way at a time, so that the disk always has one.
-const READ_AHEAD_BYTES: usize = 2 << 20;
+const READ_AHEAD_BYTES: usize = 4 << 20;
 
 /// Bytes that one call reads at most.
 const RUN_BYTES: u64 = 1 << 20;

@@ -18,7 +18,7 @@ use std::time::Duration;
 const DEPTH: usize = 128;
 
 /// Bytes in flight beyond which no further run is begun.
-const MAX_BYTES: usize = 8 << 20;
+const MAX_BYTES: usize = 2 << 20;
 
 /// Bytes of one run at most: large enough for a disk, small enough that the first ones are on their
 /// way while the others are prepared.
@@ -83,18 +83,25 @@ pub(super) fn read<'a>(
     let mut flight = InFlight::new(&mut ring, fd);
     flight.begin(first);
     let mut more = true;
-    while flight.count > 0 || more {
+    let mut finished = Vec::new();
+    loop {
+        // Before what came is answered, so that the disk is not idle meanwhile.
         while more && flight.has_room() {
             match runs.next(fits, alone) {
                 Some(run) => flight.begin(run),
                 None => more = false,
             }
         }
-        flight.wait(1);
-        while let Some((run, result)) = flight.finished() {
-            runs.answer(run, result);
+        if !finished.is_empty() {
+            finished.drain(..).for_each(|(run, result)| runs.answer(run, result));
             more = true;
+            continue;
         }
+        if flight.count == 0 {
+            break;
+        }
+        flight.wait(1);
+        finished.extend(std::iter::from_fn(|| flight.finished()));
     }
     drop(flight);
     give_back(ring);
