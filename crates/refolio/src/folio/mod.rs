@@ -30,9 +30,9 @@ pub(crate) enum Use {
     Passing,
 }
 
-/// A descriptor: one cache line.
+/// A descriptor: half a cache line, in one piece.
 #[derive(Debug)]
-#[cfg_attr(not(refolio_model), repr(align(64)))]
+#[cfg_attr(not(refolio_model), repr(align(32)))]
 pub(crate) struct Folio {
     pub state: State,
     /// Of the first page.
@@ -44,7 +44,7 @@ pub(crate) struct Folio {
 }
 
 #[cfg(not(refolio_model))]
-const _: () = assert!(size_of::<Folio>() == 64);
+const _: () = assert!(size_of::<Folio>() == 32);
 
 /// Of which file a page is, and where in it, in one word: so whoever sees one sees both, and a
 /// lookup compares once.
