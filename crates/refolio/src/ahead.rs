@@ -52,7 +52,7 @@ const NONE: u64 = u64::MAX;
 pub enum Advice {
     /// This handle reads as it comes: where it reads from front to back, the next pages are read
     /// ahead, each time more of them. That they are read on this way does not count as a use: what is
-    /// used no more than that is evicted when its turn comes, and not moved to a lower node first.
+    /// used no more than that is evicted when its turn comes, unless a lower node has room to spare.
     #[default]
     #[doc(alias = "POSIX_FADV_NORMAL")]
     Normal,

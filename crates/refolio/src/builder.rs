@@ -134,9 +134,9 @@ impl CacheBuilder {
         }
     }
 
-    /// Adds a node. The first one is the fastest: new pages go there, and cold ones to the next; but
+    /// Adds a node. The first one is the fastest: new pages go there, and cold ones to the next, where
     /// those that were merely read on the way through their file (see
-    /// [`Advice::Normal`](crate::Advice::Normal)) are evicted.
+    /// [`Advice::Normal`](crate::Advice::Normal)) take nobody's place.
     pub fn node(mut self, node: NodeOptions) -> Self {
         self.nodes.push(node);
         self

@@ -7,7 +7,7 @@
 //!
 //! A page that is **passing** was read because somebody reads its file from front to back. His reading
 //! it is what it was read for, and does not count as a use; where it comes to the tail without any
-//! other, it is not worth a place on a lower node.
+//! other, it takes no other page's place on a lower node.
 //!
 //! A folio is on a list exactly while its `ON_LRU` flag is set; both change under the lock of this
 //! file. Whoever takes it off ([`Lru::isolate`]) holds a reference and is the only one who may move

@@ -1,9 +1,9 @@
 //! Cold → lower, or gone: frames are made free where none are.
 //!
 //! Victims come from the cold end of the node's LRU. Each is moved to the next lower node that has
-//! room; only where there is none, or where the page is merely passing (see `lru.rs`), it is evicted:
-//! written back if it is dirty, unmapped, frozen, and replaced by a shadow in its slot. Anonymous
-//! pages have nowhere else to go and only move.
+//! room, and a page that is merely passing (see `lru.rs`) has none made there. Only where there is none
+//! it is evicted: written back if it is dirty, unmapped, frozen, and replaced by a shadow in its slot.
+//! Anonymous pages have nowhere else to go and only move.
 //!
 //! One eviction:
 //! ```text
@@ -259,15 +259,12 @@ fn discard(core: &Core, node: &Node, victim: Victim) -> u32 {
     let Victim { frame, passing } = victim;
     let size = core.folio(frame).pages();
     let Some(place) = place_of(core, frame) else { return 0 };
-    if passing
-        && !core.folio(frame).state.has(Flag::DIRTY)
-        && let Place::File(mapping, index) = &place
-    {
-        return evict(core, mapping, *index, frame);
-    }
     let lower = core.nodes.iter().filter(|other| other.id > node.id && !other.is_offline());
     for other in lower {
         if other.nr_free_pages() < other.marks.low + size {
+            if passing {
+                continue;
+            }
             // One step further down first: this node's cold pages are warmer than that one's.
             let room = (other.marks.low + size + BATCH as u32).min(other.frames);
             shrink(core, other, room);
