@@ -53,6 +53,7 @@ pub enum Advice {
     /// This handle reads as it comes: where it reads from front to back, the next pages are read
     /// ahead, each time more of them. That they are read on this way does not count as a use: what is
     /// used no more than that is evicted when its turn comes, unless a lower node has room to spare.
+    /// So is what is written from front to back, from the second megabyte on.
     #[default]
     #[doc(alias = "POSIX_FADV_NORMAL")]
     Normal,
@@ -78,8 +79,15 @@ pub(crate) struct Pattern {
     /// The first page of the last window: when it is read, the next one is asked for.
     mark: AtomicU64,
     seen: plain::Mutex<Seen>,
-    /// Bytes that were written one after the other, and not yet asked to be written back.
-    written: plain::Mutex<Range<u64>>,
+    written: plain::Mutex<Written>,
+}
+
+#[derive(Debug, Default)]
+struct Written {
+    /// The first of the bytes that were written one after the other.
+    begin: u64,
+    /// Those that were not asked to be written back yet.
+    bytes: Range<u64>,
 }
 
 #[derive(Debug, Default, Hash)]
@@ -127,7 +135,7 @@ pub(crate) struct Wanted {
 
 impl Default for Pattern {
     fn default() -> Self {
-        let (seen, written) = (plain::Mutex::default(), plain::Mutex::new(0..0));
+        let (seen, written) = (plain::Mutex::default(), plain::Mutex::default());
         Self { at: AtomicU64::new(NONE), mark: AtomicU64::new(NONE), seen, written }
     }
 }
@@ -188,6 +196,14 @@ impl Pattern {
         Some(Wanted { mapping: mapping.clone(), pages, task })
     }
 
+    /// Bytes are to be written: passing, if they follow so many others as make one large write.
+    pub fn use_of_write(&self, bytes: &Range<u64>) -> Use {
+        let written = plain::lock(&self.written);
+        let follows = bytes.start == written.bytes.end;
+        let long = bytes.start - written.begin.min(bytes.start) >= PageIndex(BEHIND).offset();
+        if follows && long { Use::Passing } else { Use::Counts }
+    }
+
     /// Bytes were written: what to write behind, if anything. `enough` says whether so much is
     /// dirty that it is time.
     pub fn wrote(
@@ -200,16 +216,17 @@ impl Pattern {
             return None;
         }
         let mut written = plain::lock(&self.written);
-        if bytes.start != written.end {
-            written.start = bytes.start;
+        if bytes.start != written.bytes.end {
+            (written.begin, written.bytes.start) = (bytes.start, bytes.start);
         }
-        written.end = bytes.end;
+        written.bytes.end = bytes.end;
         // The last page may be written to again: it is left for the next time.
-        let pages = PageIndex::of_offset(written.start).0..PageIndex::of_offset(written.end).0;
+        let Range { start, end } = written.bytes;
+        let pages = PageIndex::of_offset(start).0..PageIndex::of_offset(end).0;
         if pages.end - pages.start < BEHIND || !enough() {
             return None;
         }
-        written.start = PageIndex(pages.end).offset();
+        written.bytes.start = PageIndex(pages.end).offset();
         Some(Wanted { mapping: mapping.clone(), pages, task: Task::Write })
     }
 }

@@ -135,7 +135,7 @@ impl CacheBuilder {
     }
 
     /// Adds a node. The first one is the fastest: new pages go there, and cold ones to the next, where
-    /// those that were merely read on the way through their file (see
+    /// those that were merely read or written on the way through their file (see
     /// [`Advice::Normal`](crate::Advice::Normal)) take nobody's place.
     pub fn node(mut self, node: NodeOptions) -> Self {
         self.nodes.push(node);

@@ -10,6 +10,7 @@ use crate::cache::Inner;
 use crate::core::{Core, FolioRef};
 use crate::error::{Error, Result};
 use crate::errseq::Seen;
+use crate::folio::Use;
 use crate::holder::Held;
 use crate::mapping::Mapping;
 use crate::page::{Page, PageMut};
@@ -152,8 +153,9 @@ impl File {
     #[doc(alias = "pwrite")]
     pub fn write_at(&self, from: &[u8], offset: u64) -> Result<()> {
         self.check_change(offset.checked_add(from.len() as u64))?;
-        write::to_file(self.core(), &self.mapping, from, offset)?;
         let bytes = offset..offset + from.len() as u64;
+        let uses = self.pattern.use_of_write(&bytes);
+        write::to_file(self.core(), &self.mapping, uses, from, offset)?;
         let behind = self.pattern.wrote(&self.mapping, bytes, || writeback::is_due(self.core()));
         if let Some(wanted) = behind {
             self.core.ahead.ask(wanted);
@@ -240,6 +242,7 @@ impl File {
                 write::to_file(
                     self.core(),
                     &self.mapping,
+                    Use::Counts,
                     &zeros[part.clone()],
                     from + part.start as u64,
                 )

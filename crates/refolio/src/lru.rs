@@ -7,7 +7,8 @@
 //!
 //! A page that is **passing** was read because somebody reads its file from front to back. His reading
 //! it is what it was read for, and does not count as a use; where it comes to the tail without any
-//! other, it takes no other page's place on a lower node.
+//! other, it takes no other page's place on a lower node. (So is one that was written because somebody
+//! writes its file from front to back.)
 //!
 //! A folio is on a list exactly while its `ON_LRU` flag is set; both change under the lock of this
 //! file. Whoever takes it off ([`Lru::isolate`]) holds a reference and is the only one who may move
@@ -40,7 +41,7 @@ struct Link {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Victim {
     pub frame: FrameNo,
-    /// It was read for somebody who reads from front to back, and was not used by anybody else.
+    /// It came because somebody goes through its file, and was not used otherwise.
     pub passing: bool,
 }
 

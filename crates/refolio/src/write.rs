@@ -17,9 +17,9 @@ use std::ops::Range;
 use crate::core::{Core, FolioLock, FolioRef, Found, Obstacle, Why};
 use crate::error::{Error, Result};
 use crate::fault;
-use crate::fill;
-use crate::folio::Folio;
+use crate::fill::{self, Shown};
 use crate::folio::state::{Flag, Freeze};
+use crate::folio::{Folio, Use};
 use crate::mapping::Mapping;
 use crate::reclaim::{self, Spare};
 use crate::sync::{Arc, Retry, broken, call};
@@ -168,7 +168,7 @@ fn try_in_folio<'c>(
     mapping: &Arc<Mapping>,
     start: u64,
     from: &[u8],
-    spare: &mut Spare<'c>,
+    supply: &mut Supply<'c>,
 ) -> Result<std::result::Result<usize, Obstacle>> {
     let index = PageIndex::of_offset(start);
     let offset = (start - index.offset()) as usize;
@@ -182,7 +182,7 @@ fn try_in_folio<'c>(
                 let whole = index.align_down(order) == index && from.len() >= folio_bytes(order);
                 if offset > 0 || !whole {
                     drop(fault::page(core, mapping, index)?);
-                } else if let Some(len) = write_new(core, mapping, index, order, from, spare)? {
+                } else if let Some(len) = write_new(core, mapping, index, order, from, supply)? {
                     return Ok(Ok(len));
                 }
                 continue;
@@ -221,9 +221,9 @@ fn write_new<'c>(
     index: PageIndex,
     order: u32,
     from: &[u8],
-    spare: &mut Spare<'c>,
+    supply: &mut Supply<'c>,
 ) -> Result<Option<usize>> {
-    let fresh = match reclaim::alloc_now(core, order, spare) {
+    let fresh = match reclaim::alloc_now(core, order, &mut supply.spare) {
         Some(fresh) => fresh,
         None => reclaim::alloc(core, 0, &[])?,
     };
@@ -233,8 +233,14 @@ fn write_new<'c>(
     core.frames.write(fresh.folio.frame, 0, &from[..len]);
     fresh.folio.folio().state.mark_uptodate();
     writeback::mark_dirty(core, mapping, fresh.folio.frame);
-    drop(fill::show(core, fresh));
+    drop(fill::show_with(core, fresh, Shown { hint: true, uses: supply.uses }));
     Ok(Some(len))
+}
+
+/// Where new folios of a write come from, and whether they are merely passing.
+struct Supply<'c> {
+    spare: Spare<'c>,
+    uses: Use,
 }
 
 /// Writes bytes to a file, which gets longer when they reach beyond its end. The length is shown
@@ -243,35 +249,41 @@ fn write_new<'c>(
 /// # Errors
 /// As [`fault::page`]; what was written before the failure stays written.
 #[doc(alias = "generic_perform_write")]
-pub(crate) fn to_file(core: &Core, mapping: &Arc<Mapping>, from: &[u8], offset: u64) -> Result<()> {
+pub(crate) fn to_file(
+    core: &Core,
+    mapping: &Arc<Mapping>,
+    uses: Use,
+    from: &[u8],
+    offset: u64,
+) -> Result<()> {
     let mut starved = 0;
-    let mut spare = Spare::new(from.len() / PAGE_SIZE);
+    let mut supply = Supply { spare: Spare::new(from.len() / PAGE_SIZE), uses };
     let mut done = 0;
     let retry = Retry::new();
     while done < from.len() {
-        retry.keep(&(done, starved, &spare));
+        retry.keep(&(done, starved, &supply.spare));
         let at = offset + done as u64;
         let bytes = piece(mapping, at, &from[done..]);
         // The lock is given back before anything is waited for.
         let inside = {
             let _resize = mapping.resize.read();
             (at + bytes.len() as u64 <= mapping.len())
-                .then(|| try_in_folio(core, mapping, at, bytes, &mut spare))
+                .then(|| try_in_folio(core, mapping, at, bytes, &mut supply))
         };
         let attempt = inside.unwrap_or_else(|| {
             reclaim::have_room(core);
-            try_extend(core, mapping, at, bytes, &mut spare)
+            try_extend(core, mapping, at, bytes, &mut supply)
         });
         match attempt {
             Ok(Ok(len)) => done += len,
             Ok(Err(obstacle)) => {
-                spare.give_back();
+                supply.spare.give_back();
                 core.wait(obstacle, None)?;
             }
             // Reclaim does not write back a file whose length is being changed: we do.
             Err(Error::NoMemory { .. }) if starved < STARVED => {
                 starved += 1;
-                spare.give_back();
+                supply.spare.give_back();
                 writeback::write_range(core, mapping, 0..u64::MAX, Patience::Wait)?;
             }
             Err(error) => return Err(error),
@@ -297,7 +309,7 @@ fn try_extend<'c>(
     mapping: &Arc<Mapping>,
     start: u64,
     bytes: &[u8],
-    spare: &mut Spare<'c>,
+    supply: &mut Supply<'c>,
 ) -> Result<std::result::Result<usize, Obstacle>> {
     let _resize = mapping.resize.write();
     let len = mapping.len();
@@ -311,7 +323,7 @@ fn try_extend<'c>(
     if broken("length-before-bytes") {
         mapping.set_len(end.max(len));
     }
-    let attempt = try_in_folio(core, mapping, start, bytes, spare);
+    let attempt = try_in_folio(core, mapping, start, bytes, supply);
     let mut now = len;
     if let Ok(Ok(written)) = attempt {
         now = len.max(start + written as u64);

@@ -22,11 +22,11 @@ use crate::units::{FrameNo, MAX_FILE_PAGES, MAX_ORDER, PageIndex, pages};
 use crate::wait::Waits;
 use state::{Flag, Snapshot, State};
 
-/// Whether reading a page says that it is in use.
+/// Whether it says that a page is in use that it is read, or written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Use {
     Counts,
-    /// Its file is read from front to back: the page is passing (see `lru.rs`).
+    /// Somebody goes through its file from front to back: the page is passing (see `lru.rs`).
     Passing,
 }
 

@@ -5,6 +5,7 @@ use super::world::{World, first, full, page_of, value_of};
 use crate::batch::{self, Need};
 use crate::core::FolioRef;
 use crate::error::Error;
+use crate::folio::Use;
 use crate::passes::{self, Migrate, Mode};
 use crate::place::Place;
 use crate::report::Outcome;
@@ -150,7 +151,7 @@ impl World {
     /// Overwrites the first two pages with one value, in one call.
     pub fn write_both(&self, value: u8) {
         let bytes = [value; 2 * PAGE_SIZE];
-        call(|| write::to_file(&self.core, &self.mapping, &bytes, 0).unwrap());
+        call(|| write::to_file(&self.core, &self.mapping, Use::Counts, &bytes, 0).unwrap());
     }
 
     /// Gives page `index` a word of the embedder's, or takes it away.

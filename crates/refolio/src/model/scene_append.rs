@@ -3,6 +3,7 @@
 use super::search::Model;
 use super::world::{World, first, full, meet};
 use crate::ahead::Pattern;
+use crate::folio::Use;
 use crate::sync::reached;
 use crate::units::PAGE_SIZE;
 use crate::{read, truncate, write};
@@ -44,7 +45,10 @@ fn appending() {
             assert!(!bytes[..len].contains(&0), "zeros that were never there: {bytes:x?}");
             reached(if len > 0 { "longer" } else { "shorter" });
         },
-        |world| write::to_file(&world.core, &world.mapping, &[2; HALF], HALF as u64).unwrap(),
+        |world| {
+            write::to_file(&world.core, &world.mapping, Use::Counts, &[2; HALF], HALF as u64)
+                .unwrap()
+        },
     );
     let mut page = full(first(0));
     page[HALF..].fill(2);

@@ -178,7 +178,7 @@ impl World {
     /// Overwrites page `index` with one value.
     pub fn write(&self, index: u64, value: u8) {
         let at = PageIndex(index).offset();
-        call(|| write::to_file(&self.core, &self.mapping, &full(value), at).unwrap());
+        call(|| write::to_file(&self.core, &self.mapping, Use::Counts, &full(value), at).unwrap());
     }
 
     /// Uses the page of the view, through its entry; the page's value.

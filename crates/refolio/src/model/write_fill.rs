@@ -3,6 +3,7 @@
 
 use super::search::Model;
 use super::world::{World, first, full, meet};
+use crate::folio::Use;
 use crate::write;
 
 pub const MODEL: Model = Model {
@@ -41,7 +42,7 @@ fn in_part() {
     let world = World::new(2, 1);
     meet(
         &world,
-        |world| write::to_file(&world.core, &world.mapping, &[2; 8], 0).unwrap(),
+        |world| write::to_file(&world.core, &world.mapping, Use::Counts, &[2; 8], 0).unwrap(),
         |world| drop(world.page(0)),
     );
     let mut page = full(first(0));

@@ -2,6 +2,7 @@
 
 use super::search::Model;
 use super::world::{World, first, full, meet};
+use crate::folio::Use;
 use crate::write;
 
 pub const MODEL: Model = Model {
@@ -29,8 +30,8 @@ fn meeting() {
     world.load(0);
     meet(
         &world,
-        |world| write::to_file(&world.core, &world.mapping, &[2; 4], 0).unwrap(),
-        |world| write::to_file(&world.core, &world.mapping, &[3; 4], 4).unwrap(),
+        |world| write::to_file(&world.core, &world.mapping, Use::Counts, &[2; 4], 0).unwrap(),
+        |world| write::to_file(&world.core, &world.mapping, Use::Counts, &[3; 4], 4).unwrap(),
     );
     let mut page = full(first(0));
     page[..4].fill(2);

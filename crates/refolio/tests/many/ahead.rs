@@ -87,6 +87,26 @@ fn what_is_read_from_front_to_back_once_takes_no_place_on_the_lower_node_and_wha
 }
 
 #[test]
+fn what_is_written_from_front_to_back_takes_no_place_on_the_lower_node_either() {
+    let path = file_of(1500);
+    let demoted = |indices: &mut dyn Iterator<Item = u64>| {
+        let cache = crate::cache(128);
+        let file = cache.open(&path).unwrap();
+        for index in indices {
+            file.write_at(&[value(index); PAGE_SIZE], index * PAGE).unwrap();
+        }
+        file.sync().unwrap();
+        cache.stats().pgdemote
+    };
+    // Until it is as long as one large write, nothing is known of it.
+    let streamed = demoted(&mut (0..1500));
+    assert!(streamed < 500, "{streamed}");
+    let scattered = demoted(&mut (0..1500).map(|n| n * 7 % 1500));
+    assert!(scattered > 1000, "{scattered}");
+    assert!(std::fs::read(&path).unwrap() == bytes(1500, 0));
+}
+
+#[test]
 fn a_file_that_has_room_in_all_nodes_together_stays_whole_when_it_is_read_through() {
     let path = file_of(1500);
     let cache = crate::cache(1024);
