@@ -299,6 +299,7 @@ impl World {
         let core = &self.core;
         let len = self.mapping.len();
         assert_eq!(len, PageIndex(pages.len() as u64).offset(), "length");
+        assert_eq!(self.mapping.reach(), len, "pages are let in as far as the file goes");
         assert_eq!(self.mapping.stored(), self.disk.bytes().len() as u64, "what is stored");
         assert!(self.mapping.stored() <= len, "the store goes on behind the end of the file");
         let mut used = vec![[0; 3]; core.nodes.len()];
