@@ -82,7 +82,7 @@ pub(crate) struct Pattern {
     written: plain::Mutex<Written>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 struct Written {
     /// The first of the bytes that were written one after the other.
     begin: u64,

@@ -28,8 +28,8 @@ use std::io::{BufRead, BufReader};
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use refolio::testing::CrashStore;
@@ -87,12 +87,12 @@ fn lose_power(seed: u64, losses: u64) -> u64 {
     let store = Arc::new(CrashStore::new(beginning(seed)));
     let cache = child::cache();
     let file = cache.open_store(store.clone(), &child::options(seed)).unwrap();
-    let (over, acknowledged) = (AtomicBool::new(false), Mutex::new([0; WRITERS]));
-    let now = || *acknowledged.lock().unwrap();
+    let (over, acknowledged) = (AtomicBool::new(false), [const { AtomicU64::new(0) }; WRITERS]);
+    let now = || acknowledged.each_ref().map(|count| count.load(SeqCst));
     crew(|threads| {
         threads.spawn(|| {
             child::work(&cache, &file, seed, &over, |counts| {
-                *acknowledged.lock().unwrap() = counts;
+                acknowledged.iter().zip(counts).for_each(|(now, count)| now.store(count, SeqCst));
             });
         });
         let result = std::panic::catch_unwind(AssertUnwindSafe(|| {
