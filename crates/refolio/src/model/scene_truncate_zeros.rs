@@ -24,7 +24,7 @@ pub const MODEL: Model = Model {
         ("read-beyond-the-reach", "zeros that were never there"),
         ("stored-relaxed", "zeros that were never there"),
         ("stored-load-relaxed", "zeros that were never there"),
-        ("reach-left-behind", "Shrunk"),
+        ("reach-left-behind", "as far as the file goes"),
     ],
     scenes: &[whole, half, pinned],
 };
