@@ -59,10 +59,11 @@ pub fn run(args: &Conform) -> Result<Exit, Failure> {
     teller.say(Event::Started(start));
     let runner = Runner { subject, settings: settings(args, dirs) };
     rounds(args, &cases, seed, &runner, &mut teller)?;
-    drop(scratch);
     let mut finish = teller.run.count();
     finish.at_ms = teller.ms();
     teller.say(Event::Finished(finish.clone()));
+    // After the end: a kernel with a mistake may hang in it.
+    drop(scratch);
     outputs.tell(&teller.run);
     Ok(match (finish.is_fine(), signal::stopped()) {
         (false, _) => Exit::Differs,

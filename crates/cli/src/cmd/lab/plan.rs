@@ -57,6 +57,8 @@ pub enum Drill {
     Silence,
     /// The suite is killed during a case
     Killed,
+    /// The guest does not end after the suite, and its kernel goes on to complain
+    Linger,
 }
 
 /// What the guest says of itself.

@@ -4,7 +4,7 @@
 use refolio_conformance::Gaps;
 use refolio_conformance::event::{Answer, CaseStart, Judged, Wronged};
 
-use super::klog::without_time;
+use super::klog::{LONGEST, without_time};
 use super::watch::{End, Session};
 use crate::cmd::conform::told::{MACHINE, Note, Run, Told};
 
@@ -24,7 +24,9 @@ pub fn lay(session: &mut Session) {
         session.told.cases.retain(|told| told.judged.is_some());
     } else if let Some(why) = end_of(session) {
         if session.told.running().next().is_none() {
-            blame_machine(&mut session.told, &Wronged { wrong: END.into(), detail: why }, &[]);
+            let said = session.last_words();
+            let said = said[..said.len().min(LONGEST)].to_vec();
+            blame_machine(&mut session.told, &Wronged { wrong: END.into(), detail: why }, &said);
         } else {
             session.told.end_running(END, &why);
         }
@@ -113,6 +115,11 @@ pub fn end_of(session: &Session) -> Option<String> {
         End::Mute => Some("the kernel has not said a word".into()),
         End::Cannot(why) | End::Broken(why) => Some(why.clone()),
         End::Silent(quiet) => Some(format!("the guest was silent for {} s", quiet.as_secs())),
+        End::Lingers(since, last) => Some(format!(
+            "the guest did not end after the suite: it was still on {} s later, and the last that it \
+             said was \"{last}\"",
+            since.as_secs()
+        )),
         End::Off => Some("the guest went off in the middle".into()),
     }
 }

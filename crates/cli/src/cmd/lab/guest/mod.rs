@@ -22,7 +22,7 @@ use rustix::system::{RebootCommand, reboot};
 
 use accounts::Accounts;
 
-use super::plan::{Job, MARK, PLACES, PLAN, PORT, Plan, Said};
+use super::plan::{Drill, Job, MARK, PLACES, PLAN, PORT, Plan, Said};
 
 /// Devices show up within this time.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -116,6 +116,11 @@ fn work(plan: &Plan, port: &mut File, before: Accounts) {
     match ended {
         Ok(said) => say(port, said),
         Err(why) => say(port, Said::Cannot { why }),
+    }
+    if plan.job == Job::Drill(Drill::Linger)
+        && let Err(why) = drill::linger()
+    {
+        complain(&why);
     }
     let mut drifts = Vec::new();
     if let Some(fs) = plan.disks.first() {
