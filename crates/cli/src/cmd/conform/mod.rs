@@ -181,7 +181,7 @@ impl Teller {
 
 /// The kernel itself says that something is wrong: a failure, unless it is a known one.
 fn spoil(judged: &mut Judged, wrong: &str, detail: String) {
-    let gaps = Gaps::of("linux").unwrap_or_default();
+    let gaps = Gaps::of("linux", Some(&linux::release())).unwrap_or_default();
     let known = gaps.reason(&judged.case, wrong).map(String::from);
     judged.failures.push(Wronged { wrong: wrong.into(), detail });
     match known {

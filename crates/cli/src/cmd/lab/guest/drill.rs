@@ -24,6 +24,7 @@ pub fn run(drill: Drill, port: &mut File) -> Result<Said, String> {
         seed: 0,
         cases: CASES.len() as u64,
         about: "a rehearsed failure".into(),
+        kernel: None,
         options: String::new(),
     }))?;
     let mut finish = Finish::default();
