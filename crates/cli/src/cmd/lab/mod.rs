@@ -223,7 +223,9 @@ fn refuse(session: &Session, args: &Lab) -> Result<(), Failure> {
         End::Cannot(why) => why.clone(),
         End::Broken(why) => why.clone(),
         _ if mute && !session.qemu.is_empty() => {
-            format!("{kernel} does not boot: {}", session.qemu.join("; "))
+            let words = session.qemu.join("; ");
+            let hint = if args.accel == Some(Accel::Kvm) { "; try --accel tcg" } else { "" };
+            format!("{kernel} does not boot: {words}{hint}")
         }
         _ if mute => format!(
             "{kernel} does not boot: it has not said a word; is it for x86-64, with \
