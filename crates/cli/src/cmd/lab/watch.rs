@@ -145,13 +145,9 @@ impl Session {
         let panicked = self.blamed.iter().any(|it| it.fault.name == "kernel panic");
         match (self.up, self.log.lines.is_empty()) {
             _ if panicked => LAST_BREATH,
-            (true, _) => {
-                if self.ended.is_some() {
-                    patience.end
-                } else {
-                    patience.work
-                }
-            }
+            // It lingers, then, whether it says anything or not.
+            (true, _) if self.ended.is_some() => Duration::MAX,
+            (true, _) => patience.work,
             (false, false) => patience.boot,
             (false, true) => patience.first,
         }
@@ -273,11 +269,20 @@ mod tests {
         ];
         for end in ends {
             let mut session = Session::new();
+            let second = Duration::from_secs(1);
+            let patience = Patience { first: second, boot: second, work: second, end: second };
+            session.port(&Said::Up.line(), &mut |_, _| {});
             session.console("[   1.0] before");
             assert!(!session.lingers(Duration::ZERO));
+            assert_eq!(session.limit(patience), second);
             session.port(&end, &mut |_, _| {});
             session.console(HUNG);
             assert!(!session.lingers(Duration::from_secs(60)));
+            assert_eq!(
+                session.limit(patience),
+                Duration::MAX,
+                "that it is silent is not the point"
+            );
             assert!(session.lingers(Duration::ZERO));
             assert!(matches!(&session.end, End::Lingers(_, last) if last == HUNG));
             assert_eq!(session.last_words(), [HUNG]);
