@@ -35,8 +35,8 @@ const TURN: u64 = 256;
 /// How often the reader is put aside, at least: what is found goes by that, and not by time.
 const TIMES: u64 = 3000;
 
-/// How often there is a fork, at least, for the same reason: one in six meets a page on its way, on a
-/// machine that is far too busy (30 forks, five times).
+/// How often there is a fork, at least, for the same reason: 17 of 129 have met a page on its way, on
+/// a machine that was far too busy.
 const FORKS: u64 = 50;
 
 /// On a busy machine that takes longer; at most so many times as long.
