@@ -1,5 +1,9 @@
 #!/usr/bin/env python3
-"""The table of wrong kernels, from the verdicts that verdicts.sh left: table.py LAB VERDICTS"""
+"""The page of wrong kernels, from the verdicts that verdicts.sh left: table.py LAB VERDICTS PAGE
+
+PAGE is the page as it was: a kernel that has no verdict now keeps what is said of it there. What is not made
+from verdicts is in LAB/wrong-kernels.head.md.
+"""
 
 import json
 import sys
@@ -16,6 +20,8 @@ NAMED = {
 # chance to a few. To more it happens because the kernel does not move these pages.
 CHANCE = {"not reached", "refused"}
 FEW = 5
+# How the last cell begins where nothing names the mistake, where nothing fails, and without any run.
+BY_OTHERS, MISSED, NOTHING = "not by name:", "not caught", "no verdict yet"
 # Everything else is the kernel's own words (a panic, a warning, a hung task), or the machine's end.
 
 
@@ -37,6 +43,43 @@ def sizes(verdicts):
     runs = [json.loads(path.read_text()) for path in verdicts.glob("*.json") if is_there(path)]
     counts = {run["start"]["cases"] for run in runs if run["start"]}
     return " to ".join(str(count) for count in sorted({min(counts), max(counts)}))
+
+
+def last_cells(page):
+    """The last cell of each row of the tables, by its kernel."""
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    return {row.split("`")[1]: row.strip("| ").split(" | ")[-1] for row in rows}
+
+
+def caught(path, known):
+    """What a run found that the unmodified kernel has not, as the last cell says it."""
+    new = [key for key in failures(path) if key not in known]
+    wrongs = {wrong for _, wrong in new}
+    by = told(new)
+    if not wrongs & NAMED and sum(wrong in CHANCE for _, wrong in new) <= FEW:
+        if wrongs - CHANCE:
+            by = f"{BY_OTHERS} {by}"
+        else:
+            by = f"{MISSED} ({by})" if by else MISSED
+    if "stopped by" in path.with_suffix(".txt").read_text():
+        by += " (the run was stopped before its end)"
+    return by
+
+
+def new_ones(path, known):
+    """What a run found that the unmodified kernel has not."""
+    return told([key for key in failures(path) if key not in known]) or "none"
+
+
+def counted(cells):
+    """How the kernels were caught, in a sentence."""
+    cells = list(cells)
+    others = sum(cell.startswith(BY_OTHERS) for cell in cells)
+    missed = sum(cell.startswith(MISSED) for cell in cells)
+    without = cells.count(NOTHING)
+    named = len(cells) - others - missed - without
+    return (f"Caught by a check that names what went wrong: {named}; by the kernel's own words or the "
+            f"machine's end alone: {others}; not caught: {missed}; without a verdict: {without}.")
 
 
 def header(patch):
@@ -63,52 +106,45 @@ def told(found):
 
 
 def main():
-    lab, verdicts = Path(sys.argv[1]), Path(sys.argv[2])
+    lab, verdicts, page = (Path(arg) for arg in sys.argv[1:])
+    before = last_cells(page.read_text()) if page.exists() else {}
+    kept = []
+
+    def cell(name, new):
+        """The last cell of a kernel's row: from its verdict, or else as it was."""
+        path = verdicts / f"{name}.json"
+        if is_there(path):
+            return new(path)
+        kept.append(name)
+        return before.get(name, NOTHING)
+
     # As many runs of the unmodified kernel as there are.
     known = {}
     for path in verdicts.glob("unmodified*.json"):
         known |= failures(path)
+    wrong = {patch: cell(patch.stem, lambda path: caught(path, known))
+             for patch in sorted((lab / "wrong").glob("*.patch"))}
+    forms = {patch: cell(patch.stem, lambda path: new_ones(path, known))
+             for patch in sorted((lab / "forms").glob("*.patch"))}
+
     print((lab / "wrong-kernels.head.md").read_text())
-    print(f"Each run set out to try {sizes(verdicts)} cases.\n")
+    print(f"The last runs set out to try {sizes(verdicts)} cases each.", end=" " if kept else "\n\n")
+    if kept:
+        names = ", ".join(f"`{name}`" for name in kept)
+        print(f"What is said of these kernels is from the runs before: {names}.\n")
     print("| kernel | class | what is wrong in it | caught by |")
     print("|---|---|---|---|")
-    named = other = missed = without = 0
-    for patch in sorted((lab / "wrong").glob("*.patch")):
-        path = verdicts / f"{patch.stem}.json"
+    for patch, by in wrong.items():
         about = header(patch)
-        if not is_there(path):
-            without += 1
-            print(f"| `{patch.stem}` | {about['Class']} | {about['Wrong']} | no verdict yet |")
-            continue
-        new = [key for key in failures(path) if key not in known]
-        wrongs = {wrong for _, wrong in new}
-        by = told(new)
-        never = sum(wrong in CHANCE for _, wrong in new)
-        if wrongs & NAMED or never > FEW:
-            named += 1
-        elif wrongs - CHANCE:
-            other += 1
-            by = f"not by name: {by}"
-        else:
-            missed += 1
-            by = f"not caught ({by})" if by else "not caught"
-        if "stopped by" in path.with_suffix(".txt").read_text():
-            by += " (the run was stopped before its end)"
         print(f"| `{patch.stem}` | {about['Class']} | {about['Wrong']} | {by} |")
-    print(f"\nCaught by a check that names what went wrong: {named}; by the kernel's own words or the "
-          f"machine's end alone: {other}; not caught: {missed}; without a verdict: {without}.")
+    print(f"\n{counted(wrong.values())}")
     print("\n## The forms of the check\n")
     print("| kernel | the check in `folio_migrate_mapping` | failures that the unmodified kernel has not |")
     print("|---|---|---|")
     print(f"| `unmodified` | the freeze alone (since 5.16) | it is what the others are compared with; "
           f"its own: {len(known)} |")
-    for patch in sorted((lab / "forms").glob("*.patch")):
-        path = verdicts / f"{patch.stem}.json"
-        if is_there(path):
-            new = [key for key in failures(path) if key not in known]
-            print(f"| `{patch.stem}` | {header(patch)['Wrong']} | {told(new) or 'none'} |")
-        else:
-            print(f"| `{patch.stem}` | {header(patch)['Wrong']} | no verdict yet |")
+    for patch, new in forms.items():
+        print(f"| `{patch.stem}` | {header(patch)['Wrong']} | {new} |")
 
 
 main()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds every kernel of lab/forms and lab/wrong, runs the suite's quick profile on each and on the
-# unmodified kernel, and writes the table of who caught what.
+# unmodified kernel, and writes the page of who caught what.
 #
 #   lab/verdicts.sh --source DIR --out DIR [--refolio FILE] [--table FILE] [NAME]...
 #
@@ -8,8 +8,10 @@
 #            linux-source-6.1
 # --out      a folder for kernels and verdicts: about 4 GiB
 # --refolio  the program [default: target/release/refolio of this checkout]
-# --table    where the table goes [default: docs/wrong-kernels.md of this checkout]
-# NAME       only these kernels, by the name of their patch; `unmodified` is the one without
+# --table    where the page goes [default: docs/wrong-kernels.md of this checkout]; what it says of
+#            kernels that were not run stays. Words about the runs belong into wrong-kernels.head.md
+# NAME       only these kernels, by the name of their patch, and the unmodified one, with which they
+#            are compared
 #
 # What has been built in --out is not built again, and a verdict that is there is not reached again:
 # remove OUT/kernels/NAME or OUT/verdicts/NAME.json for that. Twenty-five kernels take about one
@@ -48,7 +50,7 @@ names=(unmodified)
 for patch in "$here"/wrong/*.patch "$here"/forms/*.patch; do
   names+=("$(basename "$patch" .patch)")
 done
-[ ${#only[@]} = 0 ] || names=("${only[@]}")
+[ ${#only[@]} = 0 ] || names=(unmodified "${only[@]}")
 
 for name in "${names[@]}"; do
   patch=$(patch_of "$name")
@@ -73,6 +75,6 @@ for name in "${names[@]}"; do
   printf '%s\n' "$code" >"$verdict.code"
   tail -n 200 "$verdict.txt" | grep -E ' cases in ' || echo "no count (exit code $code)"
 done
-python3 "$here/table.py" "$here" "$out/verdicts" >"$table.new"
+python3 "$here/table.py" "$here" "$out/verdicts" "$table" >"$table.new"
 mv "$table.new" "$table"
 echo "$table"

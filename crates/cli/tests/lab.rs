@@ -101,6 +101,13 @@ fn a_suite_that_is_killed_is_a_failure_of_the_case_that_ran() {
 }
 
 #[test]
+fn a_guest_that_complains_and_does_not_end_is_ended_and_named() {
+    let Some(ended) = drill("linger", &["--silence=6"]) else { return };
+    let ended = ended.expect(1);
+    tells(&ended, &["drill-after", "machine", "the guest did not end after the suite", "drill:1"]);
+}
+
+#[test]
 fn a_kernel_without_nodes_is_refused_with_the_remedy() {
     let Some(ended) = drill("none", &["--append=numa=off"]) else { return };
     tells(&ended.expect(2), &["1 of 2 memory nodes", "CONFIG_NUMA"]);

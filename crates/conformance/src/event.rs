@@ -39,7 +39,7 @@ pub enum Event {
 }
 
 /// What a run is about to do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Start {
     /// The subject's name.
     pub subject: String,
@@ -51,6 +51,8 @@ pub struct Start {
     pub cases: u64,
     /// What is tested, in words: a kernel's version, for example.
     pub about: String,
+    /// The release of the kernel that is tested, if one is (`uname -r`): its known gaps go by it.
+    pub kernel: Option<String>,
     /// The options that a case needs to be run again, beside its name and its seed.
     pub options: String,
 }

@@ -18,11 +18,22 @@
 //! ```text
 //! */offline/* [miscounted]: sometimes: huge pages are counted out 512 times, and in once
 //! ```
+//!
+//! And it may be one of some kernels only: after that, `since VERSION` and `before VERSION` (or one
+//! of the two) say of which. `uname -r` decides; a version stands for all releases that begin with
+//! its numbers, so that 6.1.9 and 6.1.0-56-cloud-amd64 are before 6.2, and 7.3-rc1 is not before 7.3:
+//!
+//! ```text
+//! hugetlb/*/pins-held [kernel log] since 6.1 before 6.2: sometimes: the kernel warns
+//! ```
+
+mod kernels;
 
 use std::fmt;
 
 use crate::CASES;
 use crate::verdict::Verdict;
+use kernels::Kernels;
 
 /// A subject's list of gaps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +45,7 @@ struct Gap {
     case: String,
     /// What goes wrong; None: whatever does.
     wrong: Option<String>,
+    kernels: Kernels,
     reason: String,
 }
 
@@ -85,23 +97,27 @@ impl fmt::Display for BadLine {
 impl std::error::Error for BadLine {}
 
 impl Gaps {
-    /// The gaps of a subject, by its name; of one that has no list, none.
+    /// The gaps of a subject, by its name, on the kernel of this release (`uname -r`), if one is known;
+    /// of a subject that has no list, none.
     ///
     /// # Errors
     /// The first line that cannot be understood.
-    pub fn of(subject: &str) -> Result<Self, BadLine> {
-        Self::parse(match subject {
+    pub fn of(subject: &str, release: Option<&str>) -> Result<Self, BadLine> {
+        let mut gaps = Self::parse(match subject {
             "refolio" => include_str!("../gaps/refolio.txt"),
             "oracle" => include_str!("../gaps/oracle.txt"),
             "linux" => include_str!("../gaps/linux.txt"),
             _ => "",
-        })
+        })?;
+        gaps.0.retain(|gap| gap.kernels.have(release));
+        Ok(gaps)
     }
 
-    /// Understands a list.
+    /// Understands a list: the gaps of all kernels.
     ///
     /// # Errors
-    /// The first line without a reason, or whose case is unknown or was there before.
+    /// The first line without a reason, whose case is unknown or was there before, or whose kernels
+    /// cannot be understood.
     pub fn parse(text: &str) -> Result<Self, BadLine> {
         let mut gaps = Self::default();
         for (line, text) in (1..).zip(text.lines().map(str::trim)) {
@@ -109,12 +125,17 @@ impl Gaps {
                 continue;
             }
             let bad = |why: String| BadLine { line, why };
-            let (name, reason) = text.split_once(':').unwrap_or((text, ""));
-            let (name, reason) = (name.trim(), reason.trim());
-            let (name, wrong) = match name.split_once('[') {
-                Some((name, wrong)) => (name.trim(), Some(wrong.trim_end_matches(']').trim())),
-                None => (name, None),
+            let (what, reason) = text.split_once(':').unwrap_or((text, ""));
+            let (what, reason) = (what.trim(), reason.trim());
+            let (name, more) = what.split_once(char::is_whitespace).unwrap_or((what, ""));
+            let (wrong, kernels) = match more.trim_start().strip_prefix('[') {
+                Some(more) => match more.split_once(']') {
+                    Some((wrong, kernels)) => (Some(wrong.trim()), kernels),
+                    None => return Err(bad(format!("after '[{more}' a ']' is missing"))),
+                },
+                None => (None, more),
             };
+            let kernels = Kernels::parse(kernels).map_err(bad)?;
             if !is_known(name) {
                 return Err(bad(format!("there is no case '{name}'")));
             }
@@ -122,10 +143,12 @@ impl Gaps {
                 return Err(bad(format!("say why, as in '{name}: it waits for …'")));
             }
             let wrong = wrong.map(String::from);
-            if gaps.0.iter().any(|gap| gap.case == name && gap.wrong == wrong) {
+            let gap = Gap { case: name.into(), wrong, kernels, reason: reason.into() };
+            let same = |it: &Gap| Gap { reason: gap.reason.clone(), ..it.clone() } == gap;
+            if gaps.0.iter().any(same) {
                 return Err(bad(format!("'{name}' is listed twice")));
             }
-            gaps.0.push(Gap { case: name.into(), wrong, reason: reason.into() });
+            gaps.0.push(gap);
         }
         Ok(gaps)
     }
@@ -166,10 +189,22 @@ mod tests {
 
     #[test]
     fn the_lists_that_ship_are_understood() {
-        assert!(Gaps::of("linux").is_ok());
+        assert!(Gaps::of("linux", None).is_ok());
         for subject in ["refolio", "oracle", "nobody"] {
-            assert_eq!(Gaps::of(subject), Ok(Gaps::default()), "no gaps are known of {subject}");
+            let gaps = Gaps::of(subject, None);
+            assert_eq!(gaps, Ok(Gaps::default()), "no gaps are known of {subject}");
         }
+    }
+
+    #[test]
+    fn a_gap_of_one_kernel_excuses_no_other() {
+        let excuses = |release| {
+            let gaps = Gaps::of("linux", release).unwrap();
+            gaps.reason("btrfs-clean/move-pages/punch", "resurrected page").is_some()
+        };
+        assert!(excuses(Some("7.3.4+deb13-cloud-amd64")));
+        assert!(!excuses(Some("6.1.0-57-cloud-amd64")));
+        assert!(!excuses(None));
     }
 
     #[test]
@@ -226,5 +261,10 @@ mod tests {
         assert!(bad("migrate_read: ").starts_with("line 1: say why"));
         let twice = "migrate_read: a\nmigrate_pin: b\nmigrate_read: c";
         assert_eq!(bad(twice), "line 3: 'migrate_read' is listed twice");
+        let one_each = "migrate_read before 6.2: a\nmigrate_read since 7.3: a";
+        assert!(Gaps::parse(one_each).is_ok());
+        assert!(bad("migrate_read [hung: x").contains("']' is missing"));
+        let older = bad("migrate_read [hung] older 6.2: x");
+        assert_eq!(older, "line 1: 'older' is neither 'since' nor 'before'");
     }
 }

@@ -162,7 +162,7 @@ pub fn run(case: &Case, subject: Arc<dyn Subject>, settings: Settings) -> Outcom
             stage.end()
         }
     };
-    let verdict = match Gaps::of(name) {
+    let verdict = match Gaps::of(name, None) {
         Ok(gaps) => gaps.judge(case.name, verdict),
         Err(bad) => unreachable!("a list that ships is understood, but {bad}"),
     };

@@ -59,10 +59,11 @@ pub fn run(args: &Conform) -> Result<Exit, Failure> {
     teller.say(Event::Started(start));
     let runner = Runner { subject, settings: settings(args, dirs) };
     rounds(args, &cases, seed, &runner, &mut teller)?;
-    drop(scratch);
     let mut finish = teller.run.count();
     finish.at_ms = teller.ms();
     teller.say(Event::Finished(finish.clone()));
+    // After the end: a kernel with a mistake may hang in it.
+    drop(scratch);
     outputs.tell(&teller.run);
     Ok(match (finish.is_fine(), signal::stopped()) {
         (false, _) => Exit::Differs,
@@ -180,7 +181,7 @@ impl Teller {
 
 /// The kernel itself says that something is wrong: a failure, unless it is a known one.
 fn spoil(judged: &mut Judged, wrong: &str, detail: String) {
-    let gaps = Gaps::of("linux").unwrap_or_default();
+    let gaps = Gaps::of("linux", Some(&linux::release())).unwrap_or_default();
     let known = gaps.reason(&judged.case, wrong).map(String::from);
     judged.failures.push(Wronged { wrong: wrong.into(), detail });
     match known {

@@ -115,6 +115,7 @@ pub fn start(args: &Conform, seed: u64, cases: usize) -> Start {
         seed,
         cases: cases as u64,
         about: about(args.subject),
+        kernel: (args.subject == SubjectName::Linux).then(linux::release),
         options: dirs.chain(disruptive).chain(long).collect::<Vec<_>>().join(" "),
     }
 }
@@ -124,8 +125,7 @@ fn about(subject: SubjectName) -> String {
         SubjectName::Refolio => format!("refolio {}", env!("CARGO_PKG_VERSION")),
         SubjectName::Oracle => "a trivial model".into(),
         SubjectName::Linux => {
-            let uname = rustix::system::uname();
-            let release = uname.release().to_string_lossy();
+            let (uname, release) = (rustix::system::uname(), linux::release());
             let machine = uname.machine().to_string_lossy();
             let nodes = linux::nodes();
             let nodes =

@@ -101,7 +101,8 @@ pub struct Lab {
     #[arg(long, value_enum, help_heading = "The machine")]
     pub accel: Option<Accel>,
 
-    /// A guest that says nothing for so many seconds has failed [default: as long as a case may take]
+    /// A guest that says nothing for so many seconds has failed, and so has one that is not off so long
+    /// after the suite [default: as long as a case may take; 120]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..),
           help_heading = "The machine")]
     pub silence: Option<u64>,

@@ -41,7 +41,7 @@ const SIGNS: &[(&str, &str)] = &[
 const ENDS: &[&str] = &["---[ end trace", "---[ end Kernel panic", "</TASK>"];
 
 /// A report is no longer than this, in lines.
-const LONGEST: usize = 70;
+pub const LONGEST: usize = 70;
 
 /// So many reports are told apart; a kernel that says more has said enough.
 const MANY: usize = 100;

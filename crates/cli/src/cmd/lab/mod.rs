@@ -46,6 +46,10 @@ const KVM_PROBE: Duration = Duration::from_secs(10);
 /// Translation on a busy host is slow; no kernel needs as long as this between two lines.
 const BOOT: Duration = Duration::from_secs(90);
 
+/// Once the suite has ended, a guest unmounts its disks and is off. Whoever hangs in that is told of
+/// by the kernel sooner than this.
+const AFTER: Duration = Duration::from_secs(120);
+
 /// What the kernel needs of a machine with PCI disks and a port; file systems come on top.
 const DRIVERS: [&str; 3] = ["virtio_pci", "virtio_blk", "virtio_console"];
 
@@ -175,7 +179,8 @@ fn boot(shape: &Shape<'_>, args: &Lab) -> Result<Session, Failure> {
         // There is always one: the last is not left by `continue`.
         let accel = tries.next().unwrap_or(Accel::Tcg);
         let first = if tries.peek().is_some() { KVM_PROBE } else { BOOT };
-        let patience = Patience { first, boot: BOOT, work: args.silence() };
+        let work = args.silence();
+        let patience = Patience { first, boot: BOOT, work, end: AFTER.min(work) };
         tell(&format!(
             "booting {} under {}: {} nodes, {} CPUs, {}",
             shape.kernel.display(),
@@ -218,7 +223,9 @@ fn refuse(session: &Session, args: &Lab) -> Result<(), Failure> {
         End::Cannot(why) => why.clone(),
         End::Broken(why) => why.clone(),
         _ if mute && !session.qemu.is_empty() => {
-            format!("{kernel} does not boot: {}", session.qemu.join("; "))
+            let words = session.qemu.join("; ");
+            let hint = if args.accel == Some(Accel::Kvm) { "; try --accel tcg" } else { "" };
+            format!("{kernel} does not boot: {words}{hint}")
         }
         _ if mute => format!(
             "{kernel} does not boot: it has not said a word; is it for x86-64, with \

@@ -2,8 +2,8 @@
 //!
 //! The host puts a [`Plan`] into the initramfs. The guest answers on a virtio port, one line of
 //! JSON each: [`Said`] is the laboratory's own word, everything else there is the suite's
-//! (`refolio_conformance::event`). A write to that port returns when the host has it, so that what
-//! was said before a panic is not lost. Before the port is there, the guest speaks through the
+//! (`refolio_conformance::event`). A write to that port leaves it with QEMU, which outlives the
+//! guest: what was said before a panic is not lost. Before the port is there, the guest speaks through the
 //! kernel's log, each line after [`MARK`].
 
 use serde::{Deserialize, Serialize};
@@ -57,6 +57,8 @@ pub enum Drill {
     Silence,
     /// The suite is killed during a case
     Killed,
+    /// The guest does not end after the suite, and its kernel goes on to complain
+    Linger,
 }
 
 /// What the guest says of itself.

@@ -4,7 +4,7 @@
 use refolio_conformance::Gaps;
 use refolio_conformance::event::{Answer, CaseStart, Judged, Wronged};
 
-use super::klog::without_time;
+use super::klog::{LONGEST, without_time};
 use super::watch::{End, Session};
 use crate::cmd::conform::told::{MACHINE, Note, Run, Told};
 
@@ -24,7 +24,9 @@ pub fn lay(session: &mut Session) {
         session.told.cases.retain(|told| told.judged.is_some());
     } else if let Some(why) = end_of(session) {
         if session.told.running().next().is_none() {
-            blame_machine(&mut session.told, &Wronged { wrong: END.into(), detail: why }, &[]);
+            let said = session.last_words();
+            let said = said[..said.len().min(LONGEST)].to_vec();
+            blame_machine(&mut session.told, &Wronged { wrong: END.into(), detail: why }, &said);
         } else {
             session.told.end_running(END, &why);
         }
@@ -34,6 +36,8 @@ pub fn lay(session: &mut Session) {
     }
     let faults: Vec<_> =
         session.faults().map(|(blamed, report)| (blamed.clone(), report.to_vec())).collect();
+    let kernel = session.told.start.as_ref().and_then(|start| start.kernel.as_deref());
+    let gaps = Gaps::of("linux", kernel).unwrap_or_default();
     // The first cause stands first.
     for (blamed, report) in faults.into_iter().rev() {
         let detail = blamed.fault.line.clone();
@@ -44,7 +48,7 @@ pub fn lay(session: &mut Session) {
         for case in &blamed.cases {
             // A case that was repeated has failed in its last round.
             let found = session.told.cases.iter_mut().rev().find(|told| told.case.case == *case);
-            found.into_iter().for_each(|told| blame(told, &wronged, &report));
+            found.into_iter().for_each(|told| blame(told, &wronged, &report, &gaps));
         }
     }
     // The guest has counted before.
@@ -53,9 +57,8 @@ pub fn lay(session: &mut Session) {
     }
 }
 
-fn blame(told: &mut Told, wronged: &Wronged, report: &[String]) {
+fn blame(told: &mut Told, wronged: &Wronged, report: &[String], gaps: &Gaps) {
     let Some(judged) = &mut told.judged else { return };
-    let gaps = Gaps::of("linux").unwrap_or_default();
     let known = gaps.reason(&told.case.case, GUESTS_WORD).filter(|_| wronged.wrong == WARNING);
     match known {
         Some(reason) if judged.verdict.is_fine() => {
@@ -102,7 +105,8 @@ fn blame_machine(run: &mut Run, wronged: &Wronged, report: &[String]) {
         };
         run.cases.push(Told { case, judged: Some(judged), notes: Vec::new() });
     }
-    run.cases.last_mut().into_iter().for_each(|told| blame(told, wronged, report));
+    let gaps = Gaps::default();
+    run.cases.last_mut().into_iter().for_each(|told| blame(told, wronged, report, &gaps));
 }
 
 /// Why the run did not come to its own end; none if it did.
@@ -113,6 +117,11 @@ pub fn end_of(session: &Session) -> Option<String> {
         End::Mute => Some("the kernel has not said a word".into()),
         End::Cannot(why) | End::Broken(why) => Some(why.clone()),
         End::Silent(quiet) => Some(format!("the guest was silent for {} s", quiet.as_secs())),
+        End::Lingers(since, last) => Some(format!(
+            "the guest did not end after the suite: it was still on {} s later, and the last that it \
+             said was \"{last}\"",
+            since.as_secs()
+        )),
         End::Off => Some("the guest went off in the middle".into()),
     }
 }
@@ -120,7 +129,7 @@ pub fn end_of(session: &Session) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use refolio_conformance::event::Event;
+    use refolio_conformance::event::{Event, Start};
 
     /// A session in which the port and the console said this, in this order.
     fn session(said: &[Result<Event, &str>], end: End) -> Session {
@@ -157,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_warning_that_is_a_known_gap_is_expected_and_a_panic_is_not() {
-        let verdict = |line: &'static str| {
+        let verdict = |kernel: &str, line: &'static str| {
             let case = "hugetlb/move-pages/pins-held";
             let judged = Judged {
                 case: case.into(),
@@ -171,12 +180,16 @@ mod tests {
                 at_ms: 0,
                 elapsed_ms: 0,
             };
-            let said = [begins(case), Err(line), Ok(Event::Verdict(judged))];
+            let start = Start { kernel: Some(kernel.into()), ..Start::default() };
+            let [start, end] = [Event::Started(start), Event::Verdict(judged)].map(Ok);
+            let said = [start, begins(case), Err(line), end];
             let session = session(&said, End::Whole);
             session.told.cases[0].judged.as_ref().unwrap().verdict
         };
-        assert_eq!(verdict("[    1.0] WARNING: CPU: 0 PID: 1 at x"), Answer::ExpectedFailure);
-        assert_eq!(verdict("[    1.0] Kernel panic - not syncing: x"), Answer::Fail);
+        let warning = "[    1.0] WARNING: CPU: 0 PID: 1 at x";
+        assert_eq!(verdict("6.1.192", warning), Answer::ExpectedFailure);
+        assert_eq!(verdict("6.12.117", warning), Answer::Fail, "it is a gap of 6.1");
+        assert_eq!(verdict("6.1.192", "[    1.0] Kernel panic - not syncing: x"), Answer::Fail);
     }
 
     #[test]

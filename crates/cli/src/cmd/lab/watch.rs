@@ -25,6 +25,8 @@ pub struct Patience {
     pub boot: Duration,
     /// Afterwards.
     pub work: Duration,
+    /// How long it may take to go off once the suite has ended, whatever it says meanwhile.
+    pub end: Duration,
 }
 
 /// How a run ended.
@@ -38,6 +40,8 @@ pub enum End {
     Cannot(String),
     /// The machine fell silent for this long.
     Silent(Duration),
+    /// The suite has ended, and the machine did not go off: for so long, and the last that was heard.
+    Lingers(Duration, String),
     /// The machine went off in the middle.
     Off,
     /// The job was ended by something else than itself: a signal, or a code that it does not have.
@@ -51,7 +55,7 @@ pub enum End {
 pub struct Blamed {
     /// What it told of.
     pub fault: Fault,
-    /// Those cases; if none ran, the one before.
+    /// Those cases; if none ran, the one before; none once the suite has ended.
     pub cases: Vec<String>,
 }
 
@@ -68,8 +72,8 @@ pub struct Session {
     pub up: bool,
     /// What QEMU said.
     pub qemu: Vec<String>,
-    /// Whether the job has ended.
-    pub ended: bool,
+    /// When the job had ended, and how many lines the log had then.
+    pub ended: Option<(Instant, usize)>,
     /// Whether the guest has unmounted its disks.
     pub unmounted: bool,
     /// What in the machine's accounts does not add up: a name, and the figures.
@@ -90,6 +94,9 @@ pub fn watch(
     while closed < 3 {
         if signal::stopped() {
             session.end = End::Stopped;
+            break;
+        }
+        if session.lingers(patience.end) {
             break;
         }
         let Ok(heard) = machine.heard.recv_timeout(BEAT) else {
@@ -127,7 +134,7 @@ impl Session {
             blamed: Vec::new(),
             up: false,
             qemu: Vec::new(),
-            ended: false,
+            ended: None,
             unmounted: false,
             drifts: Vec::new(),
             end: End::Off,
@@ -138,16 +145,38 @@ impl Session {
         let panicked = self.blamed.iter().any(|it| it.fault.name == "kernel panic");
         match (self.up, self.log.lines.is_empty()) {
             _ if panicked => LAST_BREATH,
+            // It lingers, then, whether it says anything or not.
+            (true, _) if self.ended.is_some() => Duration::MAX,
             (true, _) => patience.work,
             (false, false) => patience.boot,
             (false, true) => patience.first,
         }
     }
 
-    /// Whether that is a sign of life. A kernel that goes on to complain once the job has ended (of
-    /// whoever hangs in an unmount, say) gives none.
+    /// Whether that is a sign of life. A kernel that complains (of whoever hangs between two cases,
+    /// say) gives none: once the guest is up, verdicts do.
     fn hears_life(&self, heard: &Heard) -> bool {
-        !(self.ended && matches!(heard, Heard::Console(_)))
+        !(self.up && matches!(heard, Heard::Console(_)))
+    }
+
+    /// Whether the machine should have been off by now, so long after the suite's end; that is its
+    /// end, then.
+    fn lingers(&mut self, limit: Duration) -> bool {
+        let Some(since) = self.ended.map(|(at, _)| at.elapsed()).filter(|since| *since >= limit)
+        else {
+            return false;
+        };
+        let last = match &self.end {
+            End::Cannot(why) | End::Broken(why) => why.clone(),
+            _ => self.log.lines.last().map_or("", |line| without_time(line)).to_owned(),
+        };
+        self.end = End::Lingers(since, last);
+        true
+    }
+
+    /// What the kernel has said since the suite had ended.
+    pub fn last_words(&self) -> &[String] {
+        self.ended.map_or(&[], |(_, lines)| &self.log.lines[lines..])
     }
 
     /// A line of the kernel's log.
@@ -160,14 +189,19 @@ impl Session {
         {
             let running: Vec<_> = self.told.running().map(|it| it.case.case.clone()).collect();
             let last = self.told.cases.last().map(|it| it.case.case.clone());
-            let cases = if running.is_empty() { last.into_iter().collect() } else { running };
+            let cases = match last {
+                Some(last) if running.is_empty() && self.ended.is_none() => vec![last],
+                _ => running,
+            };
             self.blamed.push(Blamed { fault: fault.clone(), cases });
         }
     }
 
     fn port(&mut self, line: &str, see: &mut dyn FnMut(&Run, &Event)) {
-        let said = Said::of_line(line);
-        self.ended |= matches!(said, Some(Said::Ended { .. }));
+        let (said, event) = (Said::of_line(line), Event::of_line(line));
+        if matches!(said, Some(Said::Ended { .. })) || matches!(event, Some(Event::Finished(_))) {
+            self.ended.get_or_insert_with(|| (Instant::now(), self.log.lines.len()));
+        }
         match said {
             Some(Said::Up) => self.up = true,
             Some(Said::Cannot { why }) => self.end = End::Cannot(why),
@@ -179,7 +213,7 @@ impl Session {
             }
             None => {}
         }
-        let Some(event) = Event::of_line(line) else { return };
+        let Some(event) = event else { return };
         self.told.hear(&event);
         see(&self.told, &event);
     }
@@ -211,15 +245,48 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
+    use refolio_conformance::event::Finish;
+
     use super::*;
 
+    const HUNG: &str = "INFO: task umount:1 blocked for more than 30 seconds";
+
     #[test]
-    fn complaints_after_the_job_are_no_sign_of_life() {
+    fn complaints_of_a_machine_that_is_up_are_no_sign_of_life() {
         let mut session = Session::new();
-        let console = Heard::Console("INFO: task umount:1 blocked for more than 30 seconds".into());
+        let console = Heard::Console(HUNG.into());
         assert!(session.hears_life(&console));
-        session.port(&Said::Ended { code: Some(1), signal: None }.line(), &mut |_, _| {});
+        session.port(&Said::Up.line(), &mut |_, _| {});
         assert!(!session.hears_life(&console));
         assert!(session.hears_life(&Heard::Port(String::new())));
+    }
+
+    #[test]
+    fn the_suites_end_is_the_last_that_a_guest_has_time_for() {
+        let ends = [
+            Event::Finished(Finish::default()).line(),
+            Said::Ended { code: Some(1), signal: None }.line(),
+        ];
+        for end in ends {
+            let mut session = Session::new();
+            let second = Duration::from_secs(1);
+            let patience = Patience { first: second, boot: second, work: second, end: second };
+            session.port(&Said::Up.line(), &mut |_, _| {});
+            session.console("[   1.0] before");
+            assert!(!session.lingers(Duration::ZERO));
+            assert_eq!(session.limit(patience), second);
+            session.port(&end, &mut |_, _| {});
+            session.console(HUNG);
+            assert!(!session.lingers(Duration::from_secs(60)));
+            assert_eq!(
+                session.limit(patience),
+                Duration::MAX,
+                "that it is silent is not the point"
+            );
+            assert!(session.lingers(Duration::ZERO));
+            assert!(matches!(&session.end, End::Lingers(_, last) if last == HUNG));
+            assert_eq!(session.last_words(), [HUNG]);
+            assert!(session.blamed[0].cases.is_empty(), "no case answers for it");
+        }
     }
 }

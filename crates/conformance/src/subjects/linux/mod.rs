@@ -230,7 +230,7 @@ pub fn run(case: &'static LinuxCase, settings: &Settings) -> Outcome {
         Ok(()) => Verdict::Pass,
         Err(stops) => verdict(stops),
     };
-    let verdict = match Gaps::of("linux") {
+    let verdict = match Gaps::of("linux", Some(&release())) {
         Ok(gaps) => gaps.judge(&case.name, verdict),
         Err(bad) => unreachable!("a list that ships is understood, but {bad}"),
     };
@@ -334,6 +334,11 @@ pub fn lacks(case: &LinuxCase, dirs: &[PathBuf]) -> Option<&'static str> {
     };
     let on = |dir: &PathBuf| Fs::of(dir).is_ok_and(|of| of == Some(fs));
     (!dirs.iter().any(on)).then_some(fs.missing())
+}
+
+/// The release of the running kernel, as `uname -r` tells it.
+pub fn release() -> String {
+    rustix::system::uname().release().to_string_lossy().into_owned()
 }
 
 /// How many memory nodes the machine has.

@@ -24,6 +24,7 @@ pub fn run(drill: Drill, port: &mut File) -> Result<Said, String> {
         seed: 0,
         cases: CASES.len() as u64,
         about: "a rehearsed failure".into(),
+        kernel: None,
         options: String::new(),
     }))?;
     let mut finish = Finish::default();
@@ -64,7 +65,7 @@ pub fn run(drill: Drill, port: &mut File) -> Result<Said, String> {
 /// Goes wrong; what is answered is how the drill ends early.
 fn go_wrong(drill: Drill) -> Result<Option<Said>, String> {
     match drill {
-        Drill::None => {}
+        Drill::None | Drill::Linger => {}
         Drill::Warn => {
             let text = "<4>------------[ cut here ]------------\n";
             kmsg(text)?;
@@ -83,6 +84,14 @@ fn go_wrong(drill: Drill) -> Result<Option<Said>, String> {
         Drill::Killed => return Ok(Some(Said::Ended { code: None, signal: Some(9) })),
     }
     Ok(None)
+}
+
+/// Complains for ever: what the kernel says of whoever hangs in an unmount.
+pub fn linger() -> Result<(), String> {
+    loop {
+        kmsg("<3>INFO: task drill:1 blocked for more than 45 seconds.\n")?;
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 fn kmsg(text: &str) -> Result<(), String> {

@@ -11,18 +11,17 @@ mod drill;
 mod system;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::system::{RebootCommand, reboot};
 
 use accounts::Accounts;
 
-use super::plan::{Job, MARK, PLACES, PLAN, PORT, Plan, Said};
+use super::plan::{Drill, Job, MARK, PLACES, PLAN, PORT, Plan, Said};
 
 /// Devices show up within this time.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -98,7 +97,7 @@ fn open_port() -> Result<File, String> {
         "the kernel shows no virtio port: it lacks virtio_pci or virtio_console \
          (CONFIG_VIRTIO_PCI, CONFIG_VIRTIO_CONSOLE), or --modules has to name its modules",
     )?;
-    let port = OpenOptions::new().write(true).open(&device);
+    let port = OpenOptions::new().read(true).write(true).open(&device);
     port.map_err(|error| format!("{}: {error}", device.display()))
 }
 
@@ -116,6 +115,11 @@ fn work(plan: &Plan, port: &mut File, before: Accounts) {
     match ended {
         Ok(said) => say(port, said),
         Err(why) => say(port, Said::Cannot { why }),
+    }
+    if plan.job == Job::Drill(Drill::Linger)
+        && let Err(why) = drill::linger()
+    {
+        complain(&why);
     }
     let mut drifts = Vec::new();
     if let Some(fs) = plan.disks.first() {
@@ -141,14 +145,15 @@ fn run_suite(args: &[String], port: &File) -> Result<Said, String> {
     Ok(Said::Ended { code: status.code(), signal: status.signal() })
 }
 
-/// Powers off once nobody is at the port's other end.
+/// Powers off once nobody is at the port's other end. Nothing is ever read: that waits until then.
+///
+/// (Who polls the port instead takes back what the host has done with; where that is just before the
+/// interrupt for it, this finds nothing to do, and whoever waits to write sleeps for ever.)
 fn watch_host(port: &File) {
-    let Ok(port) = port.try_clone() else { return };
+    let Ok(mut port) = port.try_clone() else { return };
     std::thread::spawn(move || {
         loop {
-            let mut fds = [PollFd::new(&port, PollFlags::empty())];
-            let polled = poll(&mut fds, None);
-            if polled.is_ok() && fds[0].revents().contains(PollFlags::HUP) {
+            if matches!(port.read(&mut [0]), Ok(0)) {
                 let _ = reboot(RebootCommand::PowerOff);
             }
             std::thread::sleep(Duration::from_millis(200));

@@ -141,12 +141,12 @@ specials! {
     "leaks-memfd" on Kind::Memfd, counts::leaks,
         "As much memory is free after many moves of shared pages as before them.",
         "mm/migrate.c: the cache's references go to the new page, and the old one is freed";
-    "swap-stored" on Kind::SwapCache, swap::stored,
-        "What was stored to a page that is in swap, too, outlives a move and being swapped out.",
-        "mm/rmap.c, try_to_migrate_one: the dirty bit of the page table is folded into the folio";
     "swap-shared" on Kind::SwapCache, swap::shared,
         "Who shares a place in swap gets the page that was read from there and then moved.",
         "fc346d0a70a1: all slots of the swap cache are replaced, each at the page's own index";
+    "swap-stored" on Kind::SwapCache, swap::stored,
+        "What was stored to a page that is in swap, too, outlives a move and being swapped out.",
+        "mm/rmap.c, try_to_migrate_one: the dirty bit of the page table is folded into the folio";
     "text" on Kind::AnonShared, text::run,
         "A program runs on while the pages of its text are moved.",
         "LTP migrate_pages03, which found 8e47a457321c by moving its own text by accident";
