@@ -3,8 +3,8 @@
 //! The host puts a [`Plan`] into the initramfs. The guest answers on a virtio port, one line of
 //! JSON each: [`Said`] is the laboratory's own word, everything else there is the suite's
 //! (`refolio_conformance::event`). A write to that port leaves it with QEMU, which outlives the
-//! guest: what was said before a panic is not lost. Before the port is there, the guest speaks through the
-//! kernel's log, each line after [`MARK`].
+//! guest: what was said before a panic is not lost. Before the port is there, the guest speaks
+//! through the kernel's log, each line after [`MARK`].
 
 use serde::{Deserialize, Serialize};
 
