@@ -51,9 +51,10 @@ const NONE: u64 = u64::MAX;
 #[non_exhaustive]
 pub enum Advice {
     /// This handle reads as it comes: where it reads from front to back, the next pages are read
-    /// ahead, each time more of them. That they are read on this way does not count as a use: what is
-    /// used no more than that is evicted when its turn comes, unless a lower node has room to spare.
-    /// So is what is written from front to back, from the second megabyte on.
+    /// ahead, each time more of them. That they are read on this way, more than one page at a time,
+    /// does not count as a use: what is used no more than that is evicted when its turn comes, unless
+    /// a lower node has room to spare. So is what is written from front to back, from the second
+    /// megabyte on.
     #[default]
     #[doc(alias = "POSIX_FADV_NORMAL")]
     Normal,

@@ -9,7 +9,6 @@ use crate::ahead::Pattern;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::fault;
-use crate::folio::state::Flag;
 use crate::folio::{Folio, Use};
 use crate::many::{self, ReadAt};
 use crate::mapping::Mapping;
@@ -36,7 +35,7 @@ pub(crate) fn from_file(
     // Most reads are of a part of one page, which is cached, stands still, and is all in the file.
     if into.len() <= PAGE_SIZE - within
         && mapping.has_whole(index)
-        && hinted(core, mapping, pattern, index, within, into)
+        && hinted(core, mapping, index, within, into)
     {
         return Ok(into.len());
     }
@@ -118,7 +117,6 @@ pub(crate) fn look_ahead(
 fn hinted(
     core: &Core,
     mapping: &Mapping,
-    pattern: &Pattern,
     index: PageIndex,
     within: usize,
     into: &mut [u8],
@@ -126,8 +124,8 @@ fn hinted(
     let identity = mapping.identity(index);
     core.hints.get(identity).is_some_and(|frame| {
         let which = |folio: &Folio| folio.is(identity).then_some(0);
-        let uses = || pattern.uses(&(index.0..index.0 + 1));
-        unchanged(core, uses, frame, within, into, which) == Some(true)
+        // To ask whether it is merely passing would cost each of these reads a tenth more.
+        unchanged(core, Use::Counts, frame, within, into, which) == Some(true)
     })
 }
 
@@ -144,23 +142,16 @@ pub(crate) fn optimistic(
     let identity = mapping.identity(index);
     if let Some(frame) = core.hints.get(identity) {
         let which = |folio: &Folio| folio.page_of(identity);
-        if unchanged(core, || uses, frame, within, into, which) == Some(true) {
+        if unchanged(core, uses, frame, within, into, which) == Some(true) {
             return true;
         }
     }
     for _ in 0..ATTEMPTS {
         let Some((frame, base)) = mapping.peek(index) else { return false };
-        match unchanged(
-            core,
-            || uses,
-            frame,
-            within,
-            into,
-            |folio| {
-                let is_it = folio.is(mapping.identity(base)) || broken("read-skips-identity");
-                is_it.then_some((index.0 - base.0) as u32)
-            },
-        ) {
+        match unchanged(core, uses, frame, within, into, |folio| {
+            let is_it = folio.is(mapping.identity(base)) || broken("read-skips-identity");
+            is_it.then_some((index.0 - base.0) as u32)
+        }) {
             Some(true) => return true,
             Some(false) => reached("read again"),
             None => return false,
@@ -170,12 +161,11 @@ pub(crate) fn optimistic(
 }
 
 /// Copies out of the page of the folio that `which` says, between two looks at the word: None when
-/// the folio cannot be read now, otherwise whether there was such a page, and it stood still. `uses`
-/// is asked where no use was noted yet.
+/// the folio cannot be read now, otherwise whether there was such a page, and it stood still.
 #[inline]
 fn unchanged(
     core: &Core,
-    uses: impl Fn() -> Use,
+    uses: Use,
     frame: FrameNo,
     within: usize,
     into: &mut [u8],
@@ -191,7 +181,7 @@ fn unchanged(
     if !folio.state.is_unchanged(before) {
         return Some(false);
     }
-    if !before.has(Flag::REFERENCED) && uses() == Use::Counts {
+    if uses == Use::Counts {
         folio.state.mark_referenced(before);
     }
     Some(true)
@@ -244,14 +234,9 @@ pub(crate) fn optimistic_in_view(
 ) -> bool {
     for _ in 0..ATTEMPTS {
         let Entry::Present(mapped) = table.load(at) else { return false };
-        match unchanged(
-            core,
-            || Use::Counts,
-            mapped.folio,
-            within,
-            into,
-            |_| table.load(at).is_present(mapped.folio, mapped.page).then_some(mapped.page),
-        ) {
+        match unchanged(core, Use::Counts, mapped.folio, within, into, |_| {
+            table.load(at).is_present(mapped.folio, mapped.page).then_some(mapped.page)
+        }) {
             Some(true) => return true,
             Some(false) => reached("read again"),
             None => return false,
