@@ -24,7 +24,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-/// Two windows of read-ahead are on their way at a time, so that the disk always has one.
+/// One half of a window is in the hands of the disk while the other is prepared, or being read.
 const READ_AHEAD_BYTES: usize = 4 << 20;
 
 /// Bytes that one call reads at most.
