@@ -91,6 +91,21 @@ fn every_case_is_listed_with_its_claim() {
 }
 
 #[test]
+fn every_case_is_listed_with_what_it_cannot_be_played_without() {
+    let needs = |subject: &str, name: &str| {
+        let args = ["conform", "--subject", subject, "--list", "--profile", "full", "--case", name];
+        let out = run(&args).expect(0).out;
+        out.lines().find_map(|line| line.trim().strip_prefix("needs ").map(String::from))
+    };
+    assert_eq!(needs("refolio", "migrate_pin").unwrap(), "two memory nodes; pins");
+    let of_file = needs("linux", "ext4-dirty/move-pages/writers").unwrap();
+    assert_eq!(of_file, "a folder on ext4 (--dir); two memory nodes");
+    assert!(needs("linux", "ksm/offline/writers").unwrap().contains("--disruptive"));
+    assert_eq!(needs("linux", "special/text").unwrap().matches("root").count(), 1);
+    assert_eq!(needs("refolio", "truncate_read"), None);
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_in_one_line() {
     for (args, word) in [
         (&["--case", "no_such"][..], "--list"),

@@ -8,7 +8,8 @@
 //! A page that is **passing** was read because somebody reads its file from front to back. His reading
 //! it is what it was read for, and does not count as a use; where it comes to the tail without any
 //! other, it takes no other page's place on a lower node. (So is one that was written because somebody
-//! writes its file from front to back.)
+//! writes its file from front to back.) Those that came with it lie beside it in memory, and go with
+//! it: then the frames that are free lie together, too, and a device fills them faster.
 //!
 //! A folio is on a list exactly while its `ON_LRU` flag is set; both change under the lock of this
 //! file. Whoever takes it off ([`Lru::isolate`]) holds a reference and is the only one who may move
@@ -17,11 +18,15 @@
 use crate::folio::state::Flag;
 use crate::folio::{Folio, Folios, Use};
 use crate::frame::vec_with_room;
+use crate::reclaim;
 use crate::sync::{Mutex, Retry, call, rule};
 use crate::units::{FrameNo, pages};
 
 /// End of a list.
 const NONE: u32 = u32::MAX;
+
+/// Frames that may go together: as many, and aligned as, those that are taken together.
+const BLOCK: u32 = reclaim::RUN;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum List {
@@ -35,6 +40,8 @@ struct Link {
     next: u32,
     list: List,
     passing: bool,
+    /// When it came to the head of its list, by the clock of the lists.
+    came: u16,
 }
 
 /// A folio that was not used lately.
@@ -47,7 +54,7 @@ pub(crate) struct Victim {
 
 impl Default for Link {
     fn default() -> Self {
-        Self { prev: NONE, next: NONE, list: List::Inactive, passing: false }
+        Self { prev: NONE, next: NONE, list: List::Inactive, passing: false, came: 0 }
     }
 }
 
@@ -64,6 +71,8 @@ struct Lists {
     ends: [Ends; 2],
     /// By frame of the node.
     links: Vec<Link>,
+    /// Pages that ever came to the head of a list.
+    pushed: u64,
 }
 
 /// The lists of one node.
@@ -79,7 +88,7 @@ impl Lru {
         let mut links = vec_with_room(frames as usize)?;
         links.resize(frames as usize, Link::default());
         let ends = Ends { head: NONE, tail: NONE, pages: 0 };
-        Some(Self { first, lists: Mutex::new(Lists { ends: [ends; 2], links }) })
+        Some(Self { first, lists: Mutex::new(Lists { ends: [ends; 2], links, pushed: 0 }) })
     }
 
     /// Names the lock in the trace of a model.
@@ -140,8 +149,9 @@ impl Lru {
         }
     }
 
-    /// Up to `count` folios that were not used lately, coldest first, and each once. They stay on the
-    /// list, but go to its head, so that those which turn out to be busy are not met again at once.
+    /// Up to `count` folios that were not used lately, coldest first, and each once, and those that are
+    /// to go with them. They stay on the list, but go to its head, so that those which turn out to be
+    /// busy are not met again at once.
     /// Folios that were used are given their second chance on the way; at most `scan` are looked at
     /// (the number that was is the second answer). With `force` active ones are taken, too, however
     /// many inactive ones there are, and even when all of those were looked at: they may all be pinned.
@@ -176,7 +186,7 @@ impl Lru {
             let frame = self.first.add(at);
             let folio = folios.get(frame);
             let size = folio.pages();
-            let passing = lists.links[at as usize].passing;
+            let Link { passing, came, .. } = lists.links[at as usize];
             lists.unlink(at, size);
             if folio.state.test_and_clear(Flag::REFERENCED) {
                 folio.state.set(Flag::ACTIVE);
@@ -189,6 +199,13 @@ impl Lru {
                 let victim = Victim { frame, passing };
                 if !cold.contains(&victim) && call(|| evictable(folio)) {
                     cold.push(victim);
+                    if passing {
+                        let beside = lists.beside(folios, self.first, at, came);
+                        let beside = beside.filter(|other| evictable(folios.get(other.frame)));
+                        cold.extend(
+                            beside.filter(|other| !cold.contains(other)).collect::<Vec<_>>(),
+                        );
+                    }
                 }
             }
         }
@@ -214,7 +231,43 @@ impl Lists {
         if next != NONE {
             self.links[next as usize].prev = at;
         }
-        self.links[at as usize] = Link { prev: NONE, next, list, passing };
+        let came = self.now();
+        if BLOCK > 1 {
+            self.pushed += u64::from(size);
+        }
+        self.links[at as usize] = Link { prev: NONE, next, list, passing, came };
+    }
+
+    /// A clock that goes with the pages that come to the lists, and goes round once every 16 times that
+    /// all pages of the node have come, at least. (In models, where nothing goes together, it stands.)
+    fn now(&self) -> u16 {
+        let tick = (self.links.len() >> 12).max(1) as u64;
+        (self.pushed / tick) as u16
+    }
+
+    /// The folios that lie beside this one, are passing as it is, and came about when it did: at least
+    /// half as long ago. (Those that came later may have been read ahead for somebody who has not come
+    /// to them yet.)
+    fn beside<'a>(
+        &'a self,
+        folios: &'a Folios,
+        first: FrameNo,
+        at: u32,
+        came: u16,
+    ) -> impl Iterator<Item = Victim> + 'a {
+        let since = move |came: u16| self.now().wrapping_sub(came);
+        let start = at - at % BLOCK; // Nodes begin at a multiple of it.
+        let block = start..(start + BLOCK).min(self.links.len() as u32);
+        block.filter(move |other| *other != at).filter_map(move |other| {
+            let link = self.links[other as usize];
+            let state = folios.get(first.add(other)).state.load();
+            let goes = link.passing
+                && link.list == List::Inactive
+                && since(link.came) >= since(came) / 2
+                && state.has(Flag::ON_LRU)
+                && !state.has(Flag::REFERENCED);
+            goes.then_some(Victim { frame: first.add(other), passing: true })
+        })
     }
 
     fn unlink(&mut self, at: u32, size: u32) {
@@ -298,6 +351,42 @@ mod tests {
         assert_eq!(cold(), [victim(stays, false), victim(passes, true)]);
         core.folio(passes).state.set(Flag::REFERENCED);
         assert!((0..4).flat_map(|_| cold()).all(|victim| !victim.passing));
+    }
+
+    #[test]
+    fn what_passes_goes_with_those_that_came_with_it_and_lie_beside_it() {
+        let core = assemble(&[NodeOptions::new(64 << 20)], false).unwrap();
+        let (lru, node) = (&core.lrus[0], &core.nodes[0]);
+        let frames = node.alloc_run(BLOCK, 0).unwrap();
+        let fresh: Vec<_> = frames.map(|frame| core.claim(FrameNo(frame), 0, &[])).collect();
+        let frames: Vec<_> = fresh.iter().map(|fresh| fresh.folio.frame).collect();
+        let [used, stays, late, busy, away] = [3, 5, 7, 9, 11].map(|at| frames[at]);
+        for frame in frames.iter().filter(|frame| **frame != late) {
+            let uses = if *frame == stays { Use::Counts } else { Use::Passing };
+            lru.add_for(uses, &core.folios, *frame);
+        }
+        // This one is read ahead when half of a window has come since.
+        let _others: Vec<_> = (0..2 * BLOCK)
+            .map(|_| {
+                let other = core.alloc_on(node, 0, 0, &[]).unwrap();
+                lru.add_for(Use::Passing, &core.folios, other.folio.frame);
+                other
+            })
+            .collect();
+        lru.add_for(Use::Passing, &core.folios, late);
+        core.folio(used).state.set(Flag::REFERENCED);
+        assert!(lru.isolate(&core.folios, away));
+        let is_busy = std::ptr::from_ref(core.folio(busy));
+        let can_go = |folio: &Folio| !std::ptr::eq(folio, is_busy);
+        let (cold, scanned) = lru.coldest(&core.folios, 1, 256, false, can_go);
+        assert_eq!(scanned, 1);
+        let mut went: Vec<_> = cold.iter().map(|victim| victim.frame).collect();
+        went.sort();
+        let left = [used, stays, late, busy, away];
+        let goes = frames.iter().copied().filter(|frame| !left.contains(frame));
+        assert_eq!(went, goes.collect::<Vec<_>>());
+        assert!(cold.iter().all(|victim| victim.passing));
+        core.put(away);
     }
 
     /// A read failed for lack of memory, where all pages but one were active and used: the inactive one

@@ -147,7 +147,7 @@ impl Drop for Spare<'_> {
 }
 
 /// Frames that are taken together at most: as many as one read of a store has.
-const RUN: u32 = if cfg!(refolio_model) { 1 } else { 64 };
+pub(crate) const RUN: u32 = if cfg!(refolio_model) { 1 } else { 64 };
 
 /// The part of a node that may be taken together.
 const RUN_PART: u32 = 128;

@@ -20,14 +20,14 @@ use std::ptr;
 ///   readable and writable, and is unmapped in `drop` and nowhere else.
 /// - No `&mut` of these bytes exists, ever; a `&` only through [`bytes`](Self::bytes). All other
 ///   accesses are relaxed atomic.
-/// - `avx512` is true only where the processor has it.
+/// - The processor has registers of that `width`.
 pub(super) struct Arena {
     map: *mut u8,
     mapped: usize,
     base: *mut u8,
     len: usize,
     #[cfg(all(target_arch = "x86_64", not(any(miri, refolio_tsan))))]
-    pub(super) avx512: bool,
+    pub(super) width: x86_64::Width,
 }
 
 // SAFETY: the mapping belongs to no thread, and shared bytes are accessed atomically (invariants).
@@ -53,7 +53,7 @@ impl Arena {
             base: map.wrapping_add(skip),
             len,
             #[cfg(all(target_arch = "x86_64", not(any(miri, refolio_tsan))))]
-            avx512: x86_64::has_avx512(),
+            width: x86_64::Width::here(),
         })
     }
 
@@ -203,7 +203,7 @@ impl Arena {
     pub fn load(&self, at: usize, into: &mut [u8]) {
         let (from, len) = (self.at(at, into.len()), into.len());
         // SAFETY: `from` is in the arena, `into` is not (invariants).
-        unsafe { x86_64::copy(from, into.as_mut_ptr(), len, self.avx512) }
+        unsafe { x86_64::copy(from, into.as_mut_ptr(), len, self.width) }
     }
 
     /// Copies bytes in.
@@ -212,7 +212,7 @@ impl Arena {
         let (to, len) = (self.at(at, from.len()), from.len());
         // SAFETY: `to` is in the arena. `from` may be as well, if it is a slice of another folio:
         // whoever holds a slice has promised that nothing writes there, so they do not overlap.
-        unsafe { x86_64::copy(from.as_ptr(), to, len, self.avx512) }
+        unsafe { x86_64::copy(from.as_ptr(), to, len, self.width) }
     }
 
     /// Writes zeros.
@@ -225,7 +225,7 @@ impl Arena {
     pub fn copy(&self, from: usize, to: usize, len: usize) {
         check_copy(from, to, len);
         // SAFETY: in the arena, as in `store`; aligned and disjoint, as was checked.
-        unsafe { x86_64::stream(self.at(from, len), self.at(to, len), len, self.avx512) }
+        unsafe { x86_64::stream(self.at(from, len), self.at(to, len), len, self.width) }
     }
 }
 

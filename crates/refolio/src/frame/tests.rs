@@ -162,23 +162,24 @@ mod plain {
         }
     }
 
-    /// Frames as this processor copies them best, and as every one can.
-    fn with_and_without_wide_registers(frames: u32) -> [Frames; 2] {
-        let plain = [(); 2].map(|()| Frames::new(&[node(frames)]).unwrap().0);
+    /// Frames as processors with registers of each width copy them, as far as this one can.
+    fn by_each_width(frames: u32) -> Vec<Frames> {
+        #[allow(unused_mut)]
+        let mut all = vec![Frames::new(&[node(frames)]).unwrap().0];
         #[cfg(all(target_arch = "x86_64", not(any(miri, refolio_tsan))))]
-        let plain = plain.map({
-            let mut wide = true;
-            move |mut frames| {
-                frames.arena.avx512 &= std::mem::take(&mut wide);
-                frames
+        for width in [x86_64::Width::Sse, x86_64::Width::Avx] {
+            if width < all[0].arena.width {
+                let (mut narrow, _) = Frames::new(&[node(frames)]).unwrap();
+                narrow.arena.width = width;
+                all.push(narrow);
             }
-        });
-        plain
+        }
+        all
     }
 
     #[test]
     fn of_every_length_into_and_out_of_frames() {
-        for frames in with_and_without_wide_registers(4) {
+        for frames in by_each_width(4) {
             let first = frames.first_frame(0);
             check_copies(
                 |at, into| frames.read(first, at, into),
@@ -208,7 +209,7 @@ mod plain {
 
     #[test]
     fn of_folios_and_zeros() {
-        for frames in with_and_without_wide_registers(1024) {
+        for frames in by_each_width(1024) {
             let (a, b) = (FrameNo(0), FrameNo(512));
             let bytes = noise(512 * PAGE_SIZE, 4);
             frames.write(a, 0, &bytes);

@@ -61,8 +61,8 @@ pub fn run(
     settings: &Settings,
 ) -> Result<(Judged, Vec<String>), Failure> {
     let start = Instant::now();
-    if let Some(what) = linux::lacks(case, &settings.dirs) {
-        return Ok((skipped(case, seed, what), Vec::new()));
+    if let Some(need) = linux::lacks(case, &settings.dirs, settings.disruptive) {
+        return Ok((skipped(case, seed, need.text()), Vec::new()));
     }
     let program = std::env::current_exe()
         .map_err(|error| Failure::broken("finding this program itself", error))?;

@@ -199,9 +199,13 @@ fn list(cases: &[Planned]) {
     for case in cases {
         let start = case.start(0, 0);
         text += &format!("{}\n", start.case);
-        for line in text::wrap(&start.claim, 4).into_iter().chain(text::wrap(&start.source, 8)) {
-            text += &(line + "\n");
+        let mut lines = text::wrap(&start.claim, 4);
+        lines.extend(text::wrap(&start.source, 8));
+        let needs = case.needs();
+        if !needs.is_empty() {
+            lines.extend(text::wrap(&format!("needs {}", needs.join("; ")), 8));
         }
+        text.extend(lines.into_iter().map(|line| line + "\n"));
     }
     // A reader that has gone away has seen enough.
     let _ = std::io::stdout().write_all(text.as_bytes());

@@ -25,6 +25,14 @@ impl Planned {
         }
     }
 
+    /// What it cannot be played without.
+    pub fn needs(&self) -> Vec<String> {
+        match self {
+            Self::Here(case) => case.needs.iter().map(ToString::to_string).collect(),
+            Self::Linux(case) => case.needs.iter().map(ToString::to_string).collect(),
+        }
+    }
+
     /// When it is run: cases of the same turn in the order of the list.
     fn turn(&self) -> Option<Turn> {
         match self {

@@ -15,6 +15,8 @@ const SIGNS: &[(&str, &str)] = &[
     ("BUG: ", "kernel BUG"),
     ("general protection fault", "kernel oops"),
     ("Oops: ", "kernel oops"),
+    // Before 6.10, with nothing before the trap's name.
+    (": 0000 [#", "kernel oops"),
     ("UBSAN: ", "UBSAN report"),
     ("WARNING: ", "kernel warning"),
     ("list_add corruption", "kernel BUG"),
@@ -147,6 +149,7 @@ mod tests {
             ("[ 1.0] rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:", "stalled CPU"),
             ("[ 1.0] watchdog: BUG: soft lockup - CPU#0 stuck for 22s!", "soft lockup"),
             ("[ 1.0] Oops: 0000 [#1] PREEMPT SMP NOPTI", "kernel oops"),
+            ("[ 1.0] int3: 0000 [#1] PREEMPT SMP NOPTI", "kernel oops"),
             ("[ 1.0] EXT4-fs error (device vda): f:1: bad", "file system error"),
         ] {
             let log = log(line);

@@ -174,6 +174,13 @@ impl Session {
         true
     }
 
+    /// Whether the kernel, before it was up, came upon a breakpoint that it did not know of. It sets
+    /// some while it changes its own code, and under translation may meet one that is gone.
+    pub fn lost_in_translation(&self) -> bool {
+        let first = self.blamed.first().map(|blamed| &blamed.fault);
+        !self.up && first.is_some_and(|fault| fault.line.contains("int3: "))
+    }
+
     /// What the kernel has said since the suite had ended.
     pub fn last_words(&self) -> &[String] {
         self.ended.map_or(&[], |(_, lines)| &self.log.lines[lines..])
@@ -259,6 +266,27 @@ mod tests {
         session.port(&Said::Up.line(), &mut |_, _| {});
         assert!(!session.hears_life(&console));
         assert!(session.hears_life(&Heard::Port(String::new())));
+    }
+
+    #[test]
+    fn only_a_breakpoint_before_the_guest_is_up_is_laid_to_translation() {
+        const INT3: &str = "[   0.9] Oops: int3: 0000 [#1] SMP NOPTI";
+        let lost = |up: bool, lines: &[&str]| {
+            let mut session = Session::new();
+            if up {
+                session.port(&Said::Up.line(), &mut |_, _| {});
+            }
+            lines.iter().for_each(|line| session.console(line));
+            session.lost_in_translation()
+        };
+        assert!(lost(
+            false,
+            &["[   0.8] all is well", INT3, "[   0.9] Kernel panic - not syncing"]
+        ));
+        assert!(lost(false, &["[   0.9] int3: 0000 [#1] PREEMPT SMP NOPTI"]), "6.1's words");
+        assert!(!lost(true, &[INT3]), "a case may be the reason");
+        assert!(!lost(false, &["[   0.8] Oops: 0000 [#1] PREEMPT SMP", INT3]), "not the first");
+        assert!(!lost(false, &["[   0.8] all is well"]));
     }
 
     #[test]

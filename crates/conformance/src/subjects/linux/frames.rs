@@ -9,8 +9,9 @@ use std::time::Duration;
 use refolio::PAGE_SIZE;
 
 use super::ground::{eventually, punch};
-use super::machine::{NEEDS_ROOT, Stop, refused};
+use super::machine::{Stop, refused};
 use super::movers::all;
+use super::needs::Need;
 use super::play::{Actor, Me, Play};
 use super::sys::{self, Advice, Map, Mover, Registered, Source, Where};
 use crate::tally::Fact;
@@ -46,7 +47,7 @@ fn frames(play: &Play, act: impl FnOnce() -> io::Result<()>) -> Result<io::Resul
 
 /// The frames of all pages.
 fn frames_now(play: &Play) -> Result<Vec<Option<u64>>, Stop> {
-    let shown = play.frames.as_ref().ok_or(Stop::Lacks(NEEDS_ROOT))?;
+    let shown = play.frames.as_ref().ok_or(Stop::Lacks(Need::Root.text()))?;
     with_addresses(play, |addresses| addresses.iter().map(|at| shown.frame(*at)).collect())
 }
 

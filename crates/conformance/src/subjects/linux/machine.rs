@@ -8,22 +8,29 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::needs::Need;
 use super::sys;
 use crate::verdict::{Failure, Wrong};
 
 /// A file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fs {
+pub enum Fs {
+    /// In memory.
     Tmpfs,
+    /// The usual one.
     Ext4,
+    /// Of large folios.
     Xfs,
+    /// With copies on write on the disk.
     Btrfs,
+    /// For flash memory.
     F2fs,
 }
 
 impl Fs {
-    pub const ALL: [Self; 5] = [Self::Tmpfs, Self::Ext4, Self::Xfs, Self::Btrfs, Self::F2fs];
+    pub(crate) const ALL: [Self; 5] = [Self::Tmpfs, Self::Ext4, Self::Xfs, Self::Btrfs, Self::F2fs];
 
+    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Tmpfs => "tmpfs",
@@ -35,7 +42,7 @@ impl Fs {
     }
 
     /// What a case lacks that has no folder on it.
-    pub fn missing(self) -> &'static str {
+    pub(crate) fn missing(self) -> &'static str {
         match self {
             Self::Tmpfs => "a folder on tmpfs (--dir)",
             Self::Ext4 => "a folder on ext4 (--dir)",
@@ -46,7 +53,7 @@ impl Fs {
     }
 
     /// The one that a folder is on, if it is one of these.
-    pub fn of(folder: &Path) -> io::Result<Option<Self>> {
+    pub(crate) fn of(folder: &Path) -> io::Result<Option<Self>> {
         let magic = rustix::fs::statfs(folder)?.f_type as u64;
         Ok(match magic {
             0x0102_1994 => Some(Self::Tmpfs),
@@ -98,10 +105,6 @@ pub(crate) struct Machine {
     pub dirs: Vec<(PathBuf, Option<Fs>)>,
 }
 
-pub(crate) const NEEDS_ROOT: &str = "root";
-pub(crate) const NEEDS_DISRUPTIVE: &str = "--disruptive, and root: it touches the whole machine";
-pub(crate) const NEEDS_NODES: &str = "two memory nodes";
-
 impl Machine {
     pub fn new(dirs: &[PathBuf], disruptive: bool) -> io::Result<Self> {
         let dirs = dirs.iter().map(|dir| Ok((dir.clone(), Fs::of(dir)?)));
@@ -118,19 +121,16 @@ impl Machine {
     /// A folder on a file system with a disk behind it.
     pub fn disk_dir(&self) -> Result<&Path, Stop> {
         let disks = [Fs::Ext4, Fs::Xfs];
-        disks
-            .into_iter()
-            .find_map(|fs| self.dir(fs).ok())
-            .ok_or(Stop::Lacks("a folder on ext4 or xfs (--dir)"))
+        disks.into_iter().find_map(|fs| self.dir(fs).ok()).ok_or(Stop::Lacks(Need::Disk.text()))
     }
 
     /// Goes on only where the whole machine may be touched.
     pub fn may_disrupt(&self) -> Result<(), Stop> {
-        if self.disruptive && self.root { Ok(()) } else { Err(Stop::Lacks(NEEDS_DISRUPTIVE)) }
-    }
-
-    pub fn two_nodes(&self) -> Result<(), Stop> {
-        if self.nodes.len() >= 2 { Ok(()) } else { Err(Stop::Lacks(NEEDS_NODES)) }
+        if self.disruptive && self.root {
+            Ok(())
+        } else {
+            Err(Stop::Lacks(Need::Disruptive.text()))
+        }
     }
 
     /// Changes a setting of the kernel's, until the answer is dropped.

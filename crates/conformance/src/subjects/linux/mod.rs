@@ -25,6 +25,7 @@ mod kind;
 mod look;
 mod machine;
 mod movers;
+mod needs;
 mod play;
 mod proof;
 mod rest;
@@ -42,17 +43,18 @@ use std::time::{Duration, Instant};
 use column::Column;
 use ground::{Backing, Ground};
 use kind::{Kind, State};
-use machine::{Fs, Machine, Stop};
+use machine::{Machine, Stop};
 use movers::Trigger;
 use play::{Direct, Play};
 use special::Special;
 use sys::Map;
 
-pub use machine::undo;
+pub use machine::{Fs, undo};
+pub use needs::Need;
 pub use turn::Turn;
 
 use crate::expected::Gaps;
-use crate::subject::{Counters, Need};
+use crate::subject::{self, Counters};
 use crate::verdict::{Failure, Outcome, Verdict, Wrong};
 
 /// A claim about the running kernel, and how it is tried.
@@ -70,7 +72,15 @@ pub struct LinuxCase {
     pub claim: String,
     /// Where that is known from: a kernel document, a commit, a bug.
     pub source: String,
+    /// What it cannot be played without.
+    pub needs: Vec<Need>,
     what: What,
+}
+
+impl LinuxCase {
+    fn lacking(&self, machine: &Machine) -> Option<Need> {
+        self.needs.iter().copied().find(|need| !need.is_met(machine))
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -196,8 +206,10 @@ fn cell(kind: Kind, trigger: Trigger, column: Column) -> LinuxCase {
     let noun = noun[..1].to_uppercase() + &noun[1..];
     let claim = format!("{noun} {}, and meanwhile {}.", trigger.verb(), column.claim());
     let source = kind.source().to_owned();
-    let what = What::Cell(kind, trigger, column);
-    LinuxCase { name, row, column: column.name(), trigger: trigger.name(), claim, source, what }
+    let needs = needs::together(&[&kind.needs(), trigger.needs(), column.needs()]);
+    let (column, trigger, what) =
+        (column.name(), trigger.name(), What::Cell(kind, trigger, column));
+    LinuxCase { name, row, column, trigger, claim, source, needs, what }
 }
 
 fn special_case(special: &'static Special) -> LinuxCase {
@@ -208,6 +220,7 @@ fn special_case(special: &'static Special) -> LinuxCase {
         trigger: "move-pages",
         claim: special.claim.into(),
         source: special.source.into(),
+        needs: needs::together(&[&special.kind.needs(), Trigger::MovePages.needs(), special.needs]),
         what: What::Special(special),
     }
 }
@@ -220,6 +233,10 @@ pub fn run(case: &'static LinuxCase, settings: &Settings) -> Outcome {
     let done = Machine::new(&settings.dirs, settings.disruptive)
         .map_err(machine::refused("looking at the folders"))
         .map_err(|stop| vec![stop])
+        .and_then(|machine| match case.lacking(&machine) {
+            Some(need) => Err(vec![Stop::Lacks(need.text())]),
+            None => Ok(machine),
+        })
         .and_then(|machine| match case.what {
             What::Cell(kind, trigger, column) => {
                 cell_run(machine, (kind, trigger, column), settings, &mut facts)
@@ -253,7 +270,7 @@ fn verdict(stops: Vec<Stop>) -> Verdict {
     match lacks {
         // What a case lacks explains that nothing happened; whatever else went wrong did.
         Some(what) if failures.iter().all(|failure| failure.wrong == Wrong::Unreached) => {
-            Verdict::Skip(Need::Machine(what))
+            Verdict::Skip(subject::Need::Machine(what))
         }
         _ => Verdict::Fail(failures),
     }
@@ -269,7 +286,7 @@ fn cell_run(
         return Err(vec![Stop::Lacks("a kernel that compacts huge pages of the pool")]);
     }
     let mut cast = column.cast(kind);
-    cast.extend(trigger.actors(&machine).map_err(|stop| vec![stop])?);
+    cast.extend(trigger.actors());
     let play = set(machine, (kind, trigger, column), settings).map_err(|stop| vec![stop])?;
     let play = Arc::new(play);
     let before = proof::vmstat();
@@ -300,9 +317,6 @@ fn set(
     (kind, trigger, column): (Kind, Trigger, Column),
     settings: &Settings,
 ) -> Result<Play, Stop> {
-    if column == Column::DropCaches {
-        machine.may_disrupt()?;
-    }
     let ground = Ground::new(&machine, kind, settings.seed)?;
     let direct = if column == Column::Direct { Some(direct(&machine, &ground)?) } else { None };
     let cpuset = (trigger == Trigger::Cpuset).then(|| machine.cpuset()).transpose()?;
@@ -325,15 +339,9 @@ fn direct(machine: &Machine, ground: &Ground) -> Result<Direct, Stop> {
     Ok(Direct { fd, bounce, _backing: backing })
 }
 
-/// What a case lacks, as far as that can be said without a process for it: a folder.
-pub fn lacks(case: &LinuxCase, dirs: &[PathBuf]) -> Option<&'static str> {
-    let fs = match case.what {
-        What::Cell(Kind::File(fs, _), ..) => fs,
-        What::Special(Special { kind: Kind::File(fs, _), .. }) => *fs,
-        _ => return None,
-    };
-    let on = |dir: &PathBuf| Fs::of(dir).is_ok_and(|of| of == Some(fs));
-    (!dirs.iter().any(on)).then_some(fs.missing())
+/// What a case lacks, as far as that can be said without a process for it.
+pub fn lacks(case: &LinuxCase, dirs: &[PathBuf], disruptive: bool) -> Option<Need> {
+    case.lacking(&Machine::new(dirs, disruptive).ok()?)
 }
 
 /// The release of the running kernel, as `uname -r` tells it.

@@ -7,7 +7,7 @@ use refolio::PAGE_SIZE;
 
 use super::frames;
 use super::kind::Kind;
-use super::machine::{Machine, NEEDS_ROOT, Stop, refused};
+use super::machine::{Stop, refused};
 use super::play::{Actor, Me, Play};
 use super::sys::{self, Mover, Where};
 use crate::tally::Fact;
@@ -90,22 +90,9 @@ impl Trigger {
         stops
     }
 
-    /// Who it needs, and whether the machine has that.
-    pub fn actors(self, machine: &Machine) -> Result<&'static [Actor], Stop> {
+    /// Who does it.
+    pub fn actors(self) -> &'static [Actor] {
         match self {
-            Self::MovePages | Self::MigratePages | Self::Mbind => machine.two_nodes()?,
-            Self::Cpuset => {
-                machine.two_nodes()?;
-                machine.may_disrupt()?;
-            }
-            Self::Compaction | Self::Offline | Self::SoftOffline => machine.may_disrupt()?,
-            Self::LongtermPin => {
-                if !machine.root {
-                    return Err(Stop::Lacks(NEEDS_ROOT));
-                }
-            }
-        }
-        Ok(match self {
             Self::MovePages => &[MOVER],
             Self::MigratePages => &[Actor { name: "migrate_pages", writes: false, act: migrate }],
             Self::Mbind => &[Actor { name: "mbind", writes: false, act: bind }],
@@ -114,7 +101,7 @@ impl Trigger {
             Self::Offline => &[frames::OFFLINE],
             Self::SoftOffline => &[frames::SOFT_OFFLINE],
             Self::LongtermPin => &[frames::LONGTERM_PIN],
-        })
+        }
     }
 }
 
