@@ -8,8 +8,9 @@
 //! what is read ahead has to stay until its reader comes. So there is a window on its way while one
 //! is used.
 //!
-//! That the reader has come there costs no reader anything: the first page of a window is shown
-//! without a hint (see `hint.rs`), and who reads it comes by the long way, on which it looks.
+//! That the reader has come there costs no other reads anything: pages that are read ahead for him are
+//! shown without hints (see `hint.rs`), and who reads one first comes by the long way, on which he
+//! looks.
 //!
 //! Where so many pages follow each other that were **written** as make one large write, those are to
 //! be written back, once more than a part of the cache is dirty: a page that is written again and
@@ -51,9 +52,9 @@ const NONE: u64 = u64::MAX;
 #[non_exhaustive]
 pub enum Advice {
     /// This handle reads as it comes: where it reads from front to back, the next pages are read
-    /// ahead, each time more of them. That they are read on this way, more than one page at a time,
-    /// does not count as a use: what is used no more than that is evicted when its turn comes, unless
-    /// a lower node has room to spare. So is what is written from front to back, from the second
+    /// ahead, each time more of them. That they are read on this way, a page or more at a time, does
+    /// not count as a use: what is used no more than that is evicted when its turn comes, unless a
+    /// lower node has room to spare. So is what is written from front to back, from the second
     /// megabyte on.
     #[default]
     #[doc(alias = "POSIX_FADV_NORMAL")]
@@ -103,27 +104,12 @@ struct Seen {
 }
 
 /// What is to be done with pages.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
-    /// They are to be read: because somebody said so, or for a reader who comes from the front, and
-    /// then one of them is shown without a hint.
-    Read { quiet: Option<PageIndex> },
+    /// They are to be read: because somebody said so, or for a reader who comes from the front.
+    Read { uses: Use },
     /// They are to be written behind.
     Write,
-}
-
-/// A page that is asked for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ask {
-    pub index: PageIndex,
-    /// It gets no hint when it is shown.
-    pub quiet: bool,
-}
-
-impl From<PageIndex> for Ask {
-    fn from(index: PageIndex) -> Self {
-        Self { index, quiet: false }
-    }
 }
 
 /// Pages that are to be read ahead, or written behind.
@@ -193,7 +179,7 @@ impl Pattern {
         self.at.store(pages.start, Relaxed);
         self.mark.store(window.as_ref().map_or(NONE, |window| window.start), Relaxed);
         let pages = window?;
-        let task = Task::Read { quiet: Some(PageIndex(pages.start)) };
+        let task = Task::Read { uses: Use::Passing };
         Some(Wanted { mapping: mapping.clone(), pages, task })
     }
 
@@ -349,12 +335,8 @@ impl Queue {
 
     /// What is to be read next, if it is of the same file, and for the same use.
     fn next_of(&self, last: &Wanted) -> Option<Wanted> {
-        let uses = |wanted: &Wanted| match wanted.task {
-            Task::Read { quiet } => Some(quiet.is_some()),
-            Task::Write => None,
-        };
         self.take_piece(&mut self.jobs.lock(), |next| {
-            Arc::ptr_eq(&next.mapping, &last.mapping) && uses(next) == uses(last)
+            Arc::ptr_eq(&next.mapping, &last.mapping) && next.task == last.task
         })
     }
 
@@ -387,15 +369,13 @@ pub(crate) struct Running<'q> {
 /// The pages that are to be read, and those of the same file that wait to be read next: the disk is to
 /// have them in hand before the first ones are shown.
 impl Iterator for Running<'_> {
-    type Item = Ask;
+    type Item = PageIndex;
 
-    fn next(&mut self) -> Option<Ask> {
+    fn next(&mut self) -> Option<PageIndex> {
         if self.wanted.pages.is_empty() {
             self.wanted = self.queue.next_of(&self.wanted)?;
         }
-        let index = self.wanted.pages.next().map(PageIndex)?;
-        let quiet = matches!(self.wanted.task, Task::Read { quiet } if quiet == Some(index));
-        Some(Ask { index, quiet })
+        self.wanted.pages.next().map(PageIndex)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -428,24 +408,21 @@ mod tests {
         let (this, other) = (file(1), file(2));
         let queue = Queue::default();
         queue.join();
-        let read = |mapping: &Arc<Mapping>, pages, quiet| Wanted {
+        let read = |mapping: &Arc<Mapping>, pages, uses| Wanted {
             mapping: mapping.clone(),
             pages,
-            task: Task::Read { quiet },
+            task: Task::Read { uses },
         };
-        queue.ask(read(&this, 0..600, Some(PageIndex(0))));
-        queue.ask(read(&this, 600..700, Some(PageIndex(600))));
-        queue.ask(read(&this, 900..910, None));
-        queue.ask(read(&other, 5..10, None));
+        queue.ask(read(&this, 0..600, Use::Passing));
+        queue.ask(read(&this, 600..700, Use::Passing));
+        queue.ask(read(&this, 900..910, Use::Counts));
+        queue.ask(read(&other, 5..10, Use::Counts));
         let mut running = queue.next().unwrap();
         assert_eq!(running.size_hint().0, PIECE as usize);
-        let asks: Vec<_> = running.by_ref().collect();
-        assert!(asks.iter().map(|ask| ask.index.0).eq(0..700));
-        let quiet: Vec<_> = asks.iter().filter(|ask| ask.quiet).map(|ask| ask.index.0).collect();
-        assert_eq!(quiet, [0, 600]);
+        assert!(running.by_ref().map(|page| page.0).eq(0..700));
         for pages in [900..910, 5..10] {
             let next = queue.next().unwrap();
-            assert!(next.map(|ask| ask.index.0).eq(pages));
+            assert!(next.map(|page| page.0).eq(pages));
         }
     }
 }

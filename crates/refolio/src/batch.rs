@@ -14,10 +14,9 @@
 use std::iter::Peekable;
 use std::ops::Range;
 
-use crate::ahead::Ask;
 use crate::core::{Core, FolioRef, Fresh};
 use crate::error::{Error, Result};
-use crate::fill::{self, Progress, Shown};
+use crate::fill::{self, Progress};
 use crate::folio::Use;
 use crate::mapping::Mapping;
 use crate::reclaim::{self, Spare};
@@ -60,7 +59,7 @@ pub(crate) fn fill<'c, 'b>(
     core: &'c Core,
     mapping: &'b Arc<Mapping>,
     purpose: Purpose,
-    pages: &'b mut (dyn Iterator<Item = Ask> + 'b),
+    pages: &'b mut (dyn Iterator<Item = PageIndex> + 'b),
     shown: &'b mut (dyn FnMut(&FolioRef<'c>, PageIndex) + 'b),
 ) -> Failed {
     let pages = pages.peekable();
@@ -108,7 +107,6 @@ fn at_most(core: &Core, mapping: &Mapping) -> usize {
 struct Filling<'c> {
     fresh: Fresh<'c>,
     progress: Progress,
-    quiet: bool,
 }
 
 struct Batch<'c, 'b> {
@@ -116,7 +114,7 @@ struct Batch<'c, 'b> {
     mapping: &'b Arc<Mapping>,
     purpose: Purpose,
     spare: Spare<'c>,
-    pages: Peekable<&'b mut (dyn Iterator<Item = Ask> + 'b)>,
+    pages: Peekable<&'b mut (dyn Iterator<Item = PageIndex> + 'b)>,
     shown: &'b mut (dyn FnMut(&FolioRef<'c>, PageIndex) + 'b),
     /// By the key of the read.
     filling: Vec<Option<Filling<'c>>>,
@@ -186,7 +184,7 @@ impl<'c> Batch<'c, '_> {
         let retry = Retry::new();
         loop {
             retry.keep(self);
-            let Ask { index, quiet } = *self.pages.peek()?;
+            let index = *self.pages.peek()?;
             // The folio that was to have it failed.
             if self.failed.iter().any(|(pages, _)| pages.contains(&index.0)) {
                 self.pages.next();
@@ -204,7 +202,7 @@ impl<'c> Batch<'c, '_> {
                     let len = folio_bytes(fresh.folio.folio().order());
                     self.core.events.pgmajfault.add(fresh.folio.folio().pages());
                     let progress = Progress::new(self.mapping, base, len);
-                    return Some(Filling { fresh, progress, quiet });
+                    return Some(Filling { fresh, progress });
                 }
                 Ok(None) => reached("filled by another"),
                 // Cut off.
@@ -215,14 +213,13 @@ impl<'c> Batch<'c, '_> {
 
     /// Its bytes are there, or will not come.
     fn finish(&mut self, filling: Filling<'c>, result: Result<()>) {
-        let Filling { fresh, progress, quiet } = filling;
+        let Filling { fresh, progress } = filling;
         let base = progress.base;
         let result =
             result.and_then(|()| fill::complete(self.core, self.mapping, &fresh, &progress));
         match result {
             Ok(()) => {
-                let how = Shown { hint: !quiet, uses: self.purpose.uses };
-                let folio = fill::show_with(self.core, fresh, how);
+                let folio = fill::show_for(self.core, fresh, self.purpose.uses);
                 (self.shown)(&folio, base);
             }
             Err(error) => {
@@ -248,7 +245,7 @@ impl<'c> Batch<'c, '_> {
     fn read_alone(&mut self) {
         for key in 0..self.filling.len() {
             let Some(mut filling) = self.remove(key) else { continue };
-            let Filling { fresh, progress, .. } = &mut filling;
+            let Filling { fresh, progress } = &mut filling;
             let read = fill::read(self.core, self.mapping, fresh, progress);
             self.finish(filling, read);
         }
@@ -300,7 +297,7 @@ impl<'c> ReadBatch<'c> for Batch<'c, '_> {
 impl Drop for Batch<'_, '_> {
     fn drop(&mut self) {
         for key in 0..self.filling.len() {
-            if let Some(Filling { fresh, progress, .. }) = self.remove(key) {
+            if let Some(Filling { fresh, progress }) = self.remove(key) {
                 fill::take_out(self.core, self.mapping, fresh, progress.base);
             }
         }

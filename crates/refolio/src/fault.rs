@@ -89,6 +89,9 @@ fn get_page<'c>(
                     return Err(Error::Poisoned { index });
                 }
                 if state.has(Flag::UPTODATE) {
+                    if uses == Use::Counts {
+                        core.hints.set(mapping.identity(index), 1, folio.frame);
+                    }
                     return Ok((folio, base));
                 }
                 // Somebody fills it. (If that fails, the folio is gone from its slot.)

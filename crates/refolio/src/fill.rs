@@ -37,7 +37,7 @@ pub(crate) fn fill<'c>(
     let mut progress = Progress::new(mapping, base, len);
     let read = read(core, mapping, &fresh, &mut progress);
     match read.and_then(|()| complete(core, mapping, &fresh, &progress)) {
-        Ok(()) => Ok(Some((show_with(core, fresh, Shown { hint: true, uses }), base))),
+        Ok(()) => Ok(Some((show_for(core, fresh, uses), base))),
         Err(error) => {
             take_out(core, mapping, fresh, base);
             Err(error)
@@ -230,26 +230,19 @@ pub(crate) fn complete(
 
 /// Shows a new folio, whose bytes are there, to everybody.
 pub(crate) fn show<'c>(core: &'c Core, fresh: Fresh<'c>) -> FolioRef<'c> {
-    show_with(core, fresh, Shown { hint: true, uses: Use::Counts })
+    show_for(core, fresh, Use::Counts)
 }
 
-/// How a new folio is shown.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Shown {
-    /// Without one, who reads it comes by the long way.
-    pub hint: bool,
-    pub uses: Use,
-}
-
-/// The same, in this way.
-pub(crate) fn show_with<'c>(core: &'c Core, fresh: Fresh<'c>, how: Shown) -> FolioRef<'c> {
+/// The same, of a page that came for this use. One that is passing gets no hint: who reads it comes by
+/// the long way, on which it is looked whether his read counts.
+pub(crate) fn show_for<'c>(core: &'c Core, fresh: Fresh<'c>, uses: Use) -> FolioRef<'c> {
     let Fresh { lock, folio } = fresh;
     call(|| {
         folio.folio().state.mark_uptodate();
-        if let Some(identity) = folio.folio().identity().filter(|_| how.hint) {
+        if let Some(identity) = folio.folio().identity().filter(|_| uses == Use::Counts) {
             core.hints.set(identity, folio.folio().pages(), folio.frame);
         }
-        core.lru_of(folio.frame).add_for(how.uses, &core.folios, folio.frame);
+        core.lru_of(folio.frame).add_for(uses, &core.folios, folio.frame);
         drop(lock);
     });
     folio

@@ -4,8 +4,10 @@
 //! A hint proves nothing: the page may have left the folio, and of two pages with the same place in
 //! the table the later one has it. What settles it is the identity in the folio's descriptor, read
 //! while the version stands still, as for every lookup that took no lock (see `mapping.rs`). Whose
-//! hint is wrong takes the walk. So nobody has to take a hint back, and hints need no order with
-//! anything else.
+//! hint is wrong takes the walk, and sets it right. So nobody has to take a hint back, and hints need no
+//! order with anything else.
+//!
+//! Pages that are merely passing (`lru.rs`) are shown without one. The first read that counts sets it.
 
 use crate::folio::Identity;
 use crate::frame::vec_with_room;
@@ -46,8 +48,10 @@ impl Hints {
     pub fn set(&self, of: Identity, pages: u32, frame: FrameNo) {
         for page in 0..u64::from(pages) {
             if let Some(place) = self.place(of.add(page)) {
-                // Relaxed: as `get`.
-                place.store(frame.0, Relaxed);
+                // Relaxed: as `get`. Not written where nothing changes: others read it.
+                if place.load(Relaxed) != frame.0 {
+                    place.store(frame.0, Relaxed);
+                }
             }
         }
     }

@@ -9,7 +9,6 @@ use crate::batch::{self, Need, Purpose};
 use crate::cache;
 use crate::clock::{GOES, TICK};
 use crate::core::{self, Core, FolioRef};
-use crate::folio::Use;
 use crate::reclaim;
 use crate::sync::Relaxed;
 use crate::writeback::{self, Patience};
@@ -99,9 +98,8 @@ pub(crate) fn read_ahead(core: &Core) {
     while let Some(mut running) = core.ahead.next() {
         let Wanted { mapping, pages, task } = running.wanted.clone();
         match task {
-            Task::Read { quiet } => {
+            Task::Read { uses } => {
                 let mut shown = |_: &FolioRef<'_>, _| {};
-                let uses = if quiet.is_some() { Use::Passing } else { Use::Counts };
                 let purpose = Purpose { need: Need::Ahead, uses };
                 let failed = batch::fill(core, &mapping, purpose, &mut running, &mut shown);
                 for (pages, error) in failed {

@@ -18,15 +18,11 @@
 use crate::folio::state::Flag;
 use crate::folio::{Folio, Folios, Use};
 use crate::frame::vec_with_room;
-use crate::reclaim;
 use crate::sync::{Mutex, Retry, call, rule};
-use crate::units::{FrameNo, pages};
+use crate::units::{BLOCK, FrameNo, pages};
 
 /// End of a list.
 const NONE: u32 = u32::MAX;
-
-/// Frames that may go together: as many, and aligned as, those that are taken together.
-const BLOCK: u32 = reclaim::RUN;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum List {

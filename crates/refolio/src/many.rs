@@ -8,7 +8,6 @@
 //! rest      what somebody else was filling, or what had a page already but was disturbed: by itself
 //! ```
 
-use crate::ahead::Ask;
 use crate::batch::{self, Failed, Need, Purpose};
 use crate::core::{Core, FolioRef};
 use crate::error::{Error, Result};
@@ -138,7 +137,7 @@ impl<'c> Missing<'c, '_> {
             }
         };
         let mut failed = if indices.len() > 1 {
-            let mut indices = indices.into_iter().map(Ask::from);
+            let mut indices = indices.into_iter();
             let purpose = Purpose { uses: self.uses, ..Purpose::from(Need::Now) };
             batch::fill(core, self.mapping, purpose, &mut indices, &mut copy)
         } else {

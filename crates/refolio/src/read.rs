@@ -59,7 +59,9 @@ fn in_pieces(
     if looked {
         look_ahead(core, mapping, pattern, all.clone());
     }
-    let mut uses = pattern.uses(&all);
+    // Who reads a page in parts is to find the rest of it by its hint, which says that it is in use.
+    let whole = len >= PAGE_SIZE;
+    let mut uses = if whole { pattern.uses(&all) } else { Use::Counts };
     for (index, within, part) in pieces(offset, len) {
         let bytes = &mut into[part.clone()];
         if optimistic(core, mapping, uses, index, within, bytes) {
@@ -68,7 +70,7 @@ fn in_pieces(
         if !looked {
             look_ahead(core, mapping, pattern, index.0..end);
             looked = true;
-            if uses == Use::Counts {
+            if uses == Use::Counts && whole {
                 uses = pattern.uses(&(index.0..end));
             }
         }
@@ -124,7 +126,8 @@ fn hinted(
     let identity = mapping.identity(index);
     core.hints.get(identity).is_some_and(|frame| {
         let which = |folio: &Folio| folio.is(identity).then_some(0);
-        // To ask whether it is merely passing would cost each of these reads a tenth more.
+        // A page that is merely passing has no hint. (To ask the pattern here would cost each of these
+        // reads a tenth more.)
         unchanged(core, Use::Counts, frame, within, into, which) == Some(true)
     })
 }
@@ -152,7 +155,12 @@ pub(crate) fn optimistic(
             let is_it = folio.is(mapping.identity(base)) || broken("read-skips-identity");
             is_it.then_some((index.0 - base.0) as u32)
         }) {
-            Some(true) => return true,
+            Some(true) => {
+                if uses == Use::Counts {
+                    core.hints.set(identity, 1, frame);
+                }
+                return true;
+            }
             Some(false) => reached("read again"),
             None => return false,
         }
@@ -243,4 +251,40 @@ pub(crate) fn optimistic_in_view(
         }
     }
     false
+}
+
+#[cfg(all(test, not(refolio_model)))]
+mod tests {
+    use super::*;
+    use crate::batch::{self, Need, Purpose};
+    use crate::builder::{NodeOptions, assemble};
+    use crate::folio::state::Flag;
+    use crate::store::MemStore;
+
+    #[test]
+    fn a_page_that_is_passing_has_no_hint_until_a_read_of_it_counts() {
+        let core = assemble(&[NodeOptions::new(64 << 20)], false).unwrap();
+        let store = MemStore::with_bytes(vec![7; 8 * PAGE_SIZE]);
+        let mapping = Arc::new(Mapping::new(1, Arc::new(store), 8 * PAGE_SIZE as u64, 0, None));
+        let purpose = Purpose { need: Need::Ahead, uses: Use::Passing };
+        let mut pages = (0..8).map(PageIndex);
+        assert!(batch::fill(&core, &mapping, purpose, &mut pages, &mut |_, _| {}).is_empty());
+        let index = PageIndex(3);
+        let (frame, _) = mapping.peek(index).unwrap();
+        let mut bytes = [0; 64];
+        let mut read = |uses| {
+            assert!(optimistic(&core, &mapping, uses, index, 0, &mut bytes));
+            assert_eq!(bytes, [7; 64]);
+        };
+        let hinted = || core.hints.get(mapping.identity(index)) == Some(frame);
+        let used = || core.folio(frame).state.has(Flag::REFERENCED);
+        read(Use::Passing);
+        assert!(!hinted() && !used());
+        read(Use::Counts);
+        assert!(hinted() && used());
+        // So is one that is pinned.
+        let other = mapping.identity(PageIndex(4));
+        let pinned = fault::page(&core, &mapping, PageIndex(4)).unwrap().0;
+        assert_eq!(core.hints.get(other), Some(pinned.frame));
+    }
 }

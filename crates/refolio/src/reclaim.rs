@@ -25,7 +25,7 @@ use crate::node::Node;
 use crate::passes;
 use crate::place::Place;
 use crate::sync::{Arc, broken, call};
-use crate::units::{FrameNo, PageIndex, pages};
+use crate::units::{BLOCK, FrameNo, PageIndex, pages};
 use crate::writeback::{self, Patience};
 use refolio_xarray::Entry;
 use std::cell::Cell;
@@ -118,8 +118,8 @@ impl<'c> Spare<'c> {
             self.give_back();
         }
         let frame = self.frames.next().or_else(|| {
-            let wanted = self.wanted.clamp(1, RUN as usize) as u32;
-            let most = |node: &Node| wanted.min((node.frames / RUN_PART).max(1));
+            let wanted = self.wanted.clamp(1, BLOCK as usize) as u32;
+            let most = |node: &Node| wanted.min((node.frames / BLOCK_PART).max(1));
             // Room for two of them, so that one is whole.
             let room = |node: &Node| (2 * most(node)).max(BATCH as u32);
             let run = |node: &'c Node| Some((node, node.alloc_run(most(node), node.marks.min)?));
@@ -146,11 +146,8 @@ impl Drop for Spare<'_> {
     }
 }
 
-/// Frames that are taken together at most: as many as one read of a store has.
-pub(crate) const RUN: u32 = if cfg!(refolio_model) { 1 } else { 64 };
-
 /// The part of a node that may be taken together.
-const RUN_PART: u32 = 128;
+const BLOCK_PART: u32 = 128;
 
 /// Goes through the nodes once, and makes room on each that has none.
 fn try_alloc<'c>(core: &'c Core, order: u32, flags: &[Flag]) -> Option<Fresh<'c>> {

@@ -6,6 +6,10 @@ use std::fmt;
 /// word is a point where threads may interleave.)
 pub const PAGE_SIZE: usize = if cfg!(refolio_model) { 16 } else { 4096 };
 
+/// Frames that are taken from a node together at most, and go together: as many as one read of a store
+/// has.
+pub(crate) const BLOCK: u32 = if cfg!(refolio_model) { 1 } else { 64 };
+
 /// The largest folio is `2^MAX_ORDER` pages: 2 MiB.
 pub const MAX_ORDER: u32 = if cfg!(refolio_model) { 2 } else { 9 };
 

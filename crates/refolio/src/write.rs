@@ -17,7 +17,7 @@ use std::ops::Range;
 use crate::core::{Core, FolioLock, FolioRef, Found, Obstacle, Why};
 use crate::error::{Error, Result};
 use crate::fault;
-use crate::fill::{self, Shown};
+use crate::fill;
 use crate::folio::state::{Flag, Freeze};
 use crate::folio::{Folio, Use};
 use crate::mapping::Mapping;
@@ -233,7 +233,7 @@ fn write_new<'c>(
     core.frames.write(fresh.folio.frame, 0, &from[..len]);
     fresh.folio.folio().state.mark_uptodate();
     writeback::mark_dirty(core, mapping, fresh.folio.frame);
-    drop(fill::show_with(core, fresh, Shown { hint: true, uses: supply.uses }));
+    drop(fill::show_for(core, fresh, supply.uses));
     Ok(Some(len))
 }
 

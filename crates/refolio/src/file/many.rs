@@ -72,7 +72,7 @@ impl File {
             Advice::DontNeed => drop(self.evict(pages)?),
             Advice::WillNeed => {
                 let pages = pages.start..pages.end.min(PageIndex::count(self.len()));
-                let (mapping, task) = (self.mapping.clone(), Task::Read { quiet: None });
+                let (mapping, task) = (self.mapping.clone(), Task::Read { uses: Use::Counts });
                 let wanted = Wanted { mapping, pages: pages.clone(), task };
                 if !pages.is_empty() && !self.core.ahead.ask(wanted) {
                     self.fill(Need::Ahead, pages, &mut |_, _| {});
@@ -120,7 +120,7 @@ impl File {
         pages: Range<u64>,
         shown: &mut dyn FnMut(&FolioRef<'_>, PageIndex),
     ) -> Failed {
-        let mut pages = pages.map(|index| PageIndex(index).into());
+        let mut pages = pages.map(PageIndex);
         batch::fill(self.core(), &self.mapping, need.into(), &mut pages, shown)
     }
 }

@@ -70,7 +70,7 @@ fn stream(file: &refolio::File, from: u64, piece: usize) {
 #[test]
 fn what_is_read_from_front_to_back_once_takes_no_place_on_the_lower_node_and_what_is_used_does() {
     let path = file_of(1500);
-    for piece in [2 * PAGE_SIZE, 48 * PAGE_SIZE] {
+    for piece in [PAGE_SIZE, 2 * PAGE_SIZE, 48 * PAGE_SIZE] {
         let cache = crate::cache(128);
         let file = cache.open(&path).unwrap();
         stream(&file, 0, piece);
@@ -83,6 +83,16 @@ fn what_is_read_from_front_to_back_once_takes_no_place_on_the_lower_node_and_wha
         stream(&file, 0, piece);
         assert!(cache.stats().pgdemote - streamed.pgdemote > 1000, "by {piece} bytes");
     }
+}
+
+/// Whoever reads a page in parts comes back to it: asking each time whether it is on the way through the
+/// file would take longer than the read.
+#[test]
+fn what_is_read_in_parts_of_pages_is_in_use() {
+    let cache = crate::cache(128);
+    let file = cache.open(&file_of(1500)).unwrap();
+    stream(&file, 0, 512);
+    assert!(cache.stats().pgdemote > 1000, "{:?}", cache.stats());
 }
 
 #[test]

@@ -34,10 +34,14 @@ pub(crate) struct Special {
 
 const EXT4: Kind = Kind::File(Fs::Ext4, State::Dirty);
 const XFS: Kind = Kind::File(Fs::Xfs, State::Dirty);
+const SOFT_DIRTY: Need = Need::Kernel("marks for written pages (MEM_SOFT_DIRTY)");
 const CGROUP: Need = Need::Kernel("memory control in cgroups (version 2)");
 
 macro_rules! specials {
-    ($($name:literal on $kind:expr $(, with $need:expr)*; $run:path, $claim:literal, $source:literal;)*) => {
+    ($(
+        $name:literal on $kind:expr $(, with $need:expr)*;
+        $run:path, $claim:literal, $source:literal;
+    )*) => {
         /// All of them.
         pub(crate) const ALL: &[Special] = &[$(Special {
             name: $name, kind: $kind, claim: $claim, source: $source, needs: &[$($need),*], run: $run,
@@ -82,7 +86,7 @@ specials! {
     "read-only-memfd" on Kind::Memfd; bytes::read_only,
         "Shared memory that may only be read takes no store after it has moved.",
         "mm/migrate.c, remove_migration_pte: permissions come from the mapping as it is now";
-    "soft-dirty" on Kind::Anon, with Need::Root, with Need::Kernel("marks for written pages (MEM_SOFT_DIRTY)"); bytes::soft_dirty,
+    "soft-dirty" on Kind::Anon, with Need::Root, with SOFT_DIRTY; bytes::soft_dirty,
         "A page that was written since the marks were cleared is marked so after it has moved.",
         "mm/rmap.c, try_to_migrate_one: soft-dirty is carried by the migration entry";
     "pipe-anon" on Kind::Anon; holds::piped,
