@@ -18,7 +18,7 @@ use std::fmt;
 use crate::errseq::ErrorSequence;
 use crate::folio::state::Get;
 use crate::folio::{Folios, Identity};
-use crate::node::Counter;
+use crate::node::Count;
 use crate::store::Store;
 use crate::sync::plain::{self, AtomicU32};
 use crate::sync::{Acquire, Arc, AtomicU64, Relaxed, Release, Retry, RwLock, broken};
@@ -53,7 +53,7 @@ pub(crate) struct Mapping {
     stored: AtomicU64,
     pub errors: ErrorSequence,
     #[doc(alias = "nrpages")]
-    pub nr_pages: Counter,
+    pub nr_pages: Count,
     /// Handles and views.
     pub users: AtomicU32,
     /// Whether a handle for writing was ever opened.
@@ -104,7 +104,7 @@ impl Mapping {
             reach: AtomicU64::new(len_bytes),
             stored: AtomicU64::new(len_bytes),
             errors: ErrorSequence::new(),
-            nr_pages: Counter::default(),
+            nr_pages: Count::default(),
             users: AtomicU32::new(0),
             writable: plain::AtomicBool::new(false),
         }

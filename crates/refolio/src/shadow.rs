@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
 use crate::mapping::Mapping;
-use crate::node::Counter;
+use crate::node::Count;
 use crate::sync::plain::{Mutex, lock};
 use crate::units::PageIndex;
 use refolio_xarray::Entry;
@@ -38,12 +38,12 @@ impl std::hash::Hash for Shadow {
 pub(crate) struct Shadows {
     ring: Mutex<VecDeque<Shadow>>,
     capacity: usize,
-    evicted: Counter,
+    evicted: Count,
 }
 
 impl Shadows {
     pub fn new(frames: usize) -> Self {
-        Self { ring: Mutex::default(), capacity: frames, evicted: Counter::default() }
+        Self { ring: Mutex::default(), capacity: frames, evicted: Count::default() }
     }
 
     /// What to leave in the slot of a folio of 2^order pages that is evicted now.

@@ -90,7 +90,7 @@ fn what_is_read_from_front_to_back_once_takes_no_place_on_the_lower_node_and_wha
 #[test]
 fn what_is_read_in_parts_of_pages_is_in_use() {
     let cache = crate::cache(128);
-    let file = cache.open(&file_of(1500)).unwrap();
+    let file = cache.open(file_of(1500)).unwrap();
     stream(&file, 0, 512);
     assert!(cache.stats().pgdemote > 1000, "{:?}", cache.stats());
 }
