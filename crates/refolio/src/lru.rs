@@ -234,8 +234,8 @@ impl Lists {
         self.links[at as usize] = Link { prev: NONE, next, list, passing, came };
     }
 
-    /// A clock that goes with the pages that come to the lists, and goes round once every 16 times that
-    /// all pages of the node have come, at least. (In models, where nothing goes together, it stands.)
+    /// A clock that goes with the pages that come to the lists; it goes round when as many have come as
+    /// the node has, eight times at least. (In models, where nothing goes together, it stands.)
     fn now(&self) -> u16 {
         let tick = (self.links.len() >> 12).max(1) as u64;
         (self.pushed / tick) as u16

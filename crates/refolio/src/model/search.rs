@@ -47,7 +47,7 @@ mod under_loom {
     use std::collections::BTreeSet;
     use std::process::Command;
     use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     use super::{Model, STALE};
     use crate::sync::{Arc, take_reached, without};
@@ -55,30 +55,43 @@ mod under_loom {
     /// Names the protection that a process runs without.
     const WITHOUT: &str = "REFOLIO_MODEL_WITHOUT";
 
-    /// How many interruptions more than its own bound each search allows: for long runs.
+    /// How many interruptions more than its own bound each search allows, or `all`: for long runs.
     const MORE: &str = "REFOLIO_MODEL_MORE";
+
+    /// How long the search of one scene goes on at most, in seconds: whether that was enough is told.
+    const SECONDS: &str = "REFOLIO_MODEL_SECONDS";
 
     impl Model {
         /// Searches all interleavings. In the process of [`misses`](Self::misses): without
         /// protection.
         pub fn holds(&self) {
             let missing = std::env::var(WITHOUT).ok().map(|switch| &*switch.leak());
-            let more = std::env::var(MORE).map_or(0, |more| more.parse().expect(MORE));
-            let bound = self.preemptions.map(|bound| bound + more);
+            let more = std::env::var(MORE).unwrap_or_else(|_| "0".into());
+            let bound = match &*more {
+                "all" => None,
+                more => self.preemptions.map(|bound| bound + more.parse::<usize>().expect(MORE)),
+            };
+            let seconds = std::env::var(SECONDS).map(|seconds| seconds.parse().expect(SECONDS));
+            let limit = seconds.ok().map(Duration::from_secs);
             let mut search = loom::model::Builder::new();
             // (Without one of its own, LOOM_MAX_PREEMPTIONS can set one, for a quick look.)
             search.preemption_bound = bound.or(search.preemption_bound);
             search.max_branches = 100_000;
+            search.max_duration = limit;
             let (runs, start) = (Arc::new(AtomicU64::new(0)), Instant::now());
             take_reached();
-            for scene in self.scenes {
-                let counter = runs.clone();
+            for (scene, number) in self.scenes.iter().zip(1..) {
+                let (counter, begun) = (runs.clone(), Instant::now());
                 without(missing, || {
                     search.check(move || {
                         counter.fetch_add(1, Relaxed);
                         scene();
                     });
                 });
+                if let Some(limit) = limit {
+                    let far = if begun.elapsed() < limit { "to its end" } else { "not to its end" };
+                    println!("{}/{number}: {far}", self.cell);
+                }
             }
             let reached = take_reached();
             let bound = bound.map_or("all".into(), |bound| format!("{bound} preemptions"));
@@ -88,7 +101,8 @@ mod under_loom {
                 runs.load(Relaxed),
                 start.elapsed().as_secs_f64()
             );
-            if missing.is_some() {
+            // A search that was cut short may have missed what comes of a scene.
+            if missing.is_some() || limit.is_some() {
                 return;
             }
             let reached: BTreeSet<_> = reached.keys().copied().collect();
@@ -96,7 +110,7 @@ mod under_loom {
             let listed: BTreeSet<_> = listed.collect();
             // With more interruptions more can come of it.
             let is_as_said =
-                if more == 0 { reached == listed } else { reached.is_superset(&listed) };
+                if more == "0" { reached == listed } else { reached.is_superset(&listed) };
             assert!(is_as_said, "of it came {reached:?}, and not what is said: {listed:?}");
         }
 
