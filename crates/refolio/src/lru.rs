@@ -145,9 +145,10 @@ impl Lru {
         }
     }
 
-    /// Up to `count` folios that were not used lately, coldest first, and each once, and those that are
-    /// to go with them. They stay on the list, but go to its head, so that those which turn out to be
-    /// busy are not met again at once.
+    /// Up to `count` folios that were not used lately, coldest first, and each once; they stay on the
+    /// list, but go to its head, so that those which turn out to be busy are not met again at once. With
+    /// those that are passing come those beside them, which stay where they are: fewer than a block too
+    /// many.
     /// Folios that were used are given their second chance on the way; at most `scan` are looked at
     /// (the number that was is the second answer). With `force` active ones are taken, too, however
     /// many inactive ones there are, and even when all of those were looked at: they may all be pinned.

@@ -164,7 +164,7 @@ mod plain {
 
     /// Frames as processors with registers of each width copy them, as far as this one can.
     fn by_each_width(frames: u32) -> Vec<Frames> {
-        #[allow(unused_mut)]
+        #[allow(unused_mut)] // Other processors, and the tools below, know one way only.
         let mut all = vec![Frames::new(&[node(frames)]).unwrap().0];
         #[cfg(all(target_arch = "x86_64", not(any(miri, refolio_tsan))))]
         for width in [x86_64::Width::Sse, x86_64::Width::Avx] {

@@ -15,7 +15,7 @@ const SIGNS: &[(&str, &str)] = &[
     ("BUG: ", "kernel BUG"),
     ("general protection fault", "kernel oops"),
     ("Oops: ", "kernel oops"),
-    // Before 6.10, with nothing before the trap's name.
+    // As 6.1 says it: with nothing before the trap's name.
     (": 0000 [#", "kernel oops"),
     ("UBSAN: ", "UBSAN report"),
     ("WARNING: ", "kernel warning"),
