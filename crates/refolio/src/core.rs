@@ -222,17 +222,22 @@ impl Core {
     #[doc(alias = "__folio_put")]
     #[cold]
     pub fn free(&self, frame: FrameNo) {
+        let order = self.retire(frame);
+        self.node_of(frame).free(frame, order);
+    }
+
+    /// All of that but giving the frames back to their node; the order of the folio.
+    pub fn retire(&self, frame: FrameNo) -> u32 {
         let folio = self.folio(frame);
         rule(folio.identity().is_none(), "a folio is freed after it left its file");
         self.lru_of(frame).remove_freed(&self.folios, frame);
-        let node = self.node_of(frame);
         let state = folio.state.load();
         if state.has(Flag::ANON) {
-            node.counters.nr_anon_pages.sub(folio.pages());
+            self.node_of(frame).counters.nr_anon_pages.sub(folio.pages());
         }
         let waiters = state.has(Flag::WAITERS) && !broken("free-forgets-to-wake");
         self.folios.wake(frame, Wake(waiters));
-        node.free(frame, folio.order());
+        folio.order()
     }
 
     /// A new folio on one node, locked, that leaves `keep` frames free there.
@@ -244,17 +249,16 @@ impl Core {
         flags: &[Flag],
     ) -> Option<Fresh<'_>> {
         let frame = node.alloc(order, keep)?;
-        let fresh = self.claim(frame, order, flags);
+        Some(self.claim(node, frame, order, flags))
+    }
+
+    /// A new folio of frames that were taken from `node`.
+    pub fn claim(&self, node: &Node, frame: FrameNo, order: u32, flags: &[Flag]) -> Fresh<'_> {
+        let folio = self.folio(frame);
+        folio.claim(order, flags);
         if flags.contains(&Flag::ANON) {
             node.counters.nr_anon_pages.add(pages(order));
         }
-        Some(fresh)
-    }
-
-    /// A new folio of frames that were taken from their node.
-    pub fn claim(&self, frame: FrameNo, order: u32, flags: &[Flag]) -> Fresh<'_> {
-        let folio = self.folio(frame);
-        folio.claim(order, flags);
         let lock = FolioLock { core: self, frame };
         Fresh { lock, folio: FolioRef { core: self, frame, folio } }
     }
@@ -449,11 +453,12 @@ pub(crate) struct FolioLock<'c> {
 }
 
 impl FolioLock<'_> {
-    /// Gives the lock back, and a reference that the caller has, in one step.
-    pub fn unlock_and_put(self) {
+    /// Gives the lock back, and a reference that the caller has, in one step; what is left to do is
+    /// his.
+    #[must_use]
+    pub fn unlock_and_put(self) -> Put {
         let Self { core, frame } = *std::mem::ManuallyDrop::new(self);
-        let folio = core.folio(frame);
-        core.after_put(folio, folio.state.unlock_and_put());
+        core.folio(frame).state.unlock_and_put()
     }
 }
 
@@ -487,7 +492,7 @@ impl Fresh<'_> {
     /// Unlocks it, and gives the reference back that it was born with.
     pub fn release(self) {
         let Self { lock, folio } = self;
-        std::mem::forget(folio);
-        lock.unlock_and_put();
+        let FolioRef { core, folio, .. } = *std::mem::ManuallyDrop::new(folio);
+        core.after_put(folio, lock.unlock_and_put());
     }
 }

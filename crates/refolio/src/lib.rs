@@ -20,6 +20,7 @@ mod wait;
 
 mod ahead;
 mod error;
+mod hand;
 mod hint;
 mod lru;
 mod mapping;

@@ -102,15 +102,16 @@ impl Lru {
 
     /// The same, of a folio that was read for this use.
     pub fn add_for(&self, uses: Use, folios: &Folios, frame: FrameNo) {
-        let passing = uses == Use::Passing;
-        let folio = folios.get(frame);
+        call(|| self.lists.lock().add(uses, folios, self.first, frame));
+    }
+
+    /// The same as [`add`](Self::add), of many.
+    pub fn add_all(&self, folios: &Folios, frames: impl IntoIterator<Item = FrameNo>) {
         call(|| {
             let mut lists = self.lists.lock();
-            let active = folio.state.has(Flag::ACTIVE);
-            let list = if active { List::Active } else { List::Inactive };
-            lists.push(frame.0 - self.first.0, list, folio.pages(), passing);
-            let was = folio.state.set(Flag::ON_LRU);
-            rule(!was, "on one list only");
+            for frame in frames {
+                lists.add(Use::Counts, folios, self.first, frame);
+            }
         });
     }
 
@@ -119,14 +120,15 @@ impl Lru {
     #[doc(alias = "folio_isolate_lru")]
     #[must_use]
     pub fn isolate(&self, folios: &Folios, frame: FrameNo) -> bool {
+        call(|| self.lists.lock().isolate(folios, self.first, frame))
+    }
+
+    /// The same of many, all of this node: which of them.
+    #[must_use]
+    pub fn isolate_all(&self, folios: &Folios, frames: &[FrameNo]) -> Vec<bool> {
         call(|| {
             let mut lists = self.lists.lock();
-            let folio = folios.get(frame);
-            if !folio.state.try_isolate() {
-                return false;
-            }
-            lists.unlink(frame.0 - self.first.0, folio.pages());
-            true
+            frames.iter().map(|frame| lists.isolate(folios, self.first, *frame)).collect()
         })
     }
 
@@ -217,6 +219,24 @@ impl Lru {
 }
 
 impl Lists {
+    fn add(&mut self, uses: Use, folios: &Folios, first: FrameNo, frame: FrameNo) {
+        let folio = folios.get(frame);
+        let active = folio.state.has(Flag::ACTIVE);
+        let list = if active { List::Active } else { List::Inactive };
+        self.push(frame.0 - first.0, list, folio.pages(), uses == Use::Passing);
+        let was = folio.state.set(Flag::ON_LRU);
+        rule(!was, "on one list only");
+    }
+
+    fn isolate(&mut self, folios: &Folios, first: FrameNo, frame: FrameNo) -> bool {
+        let folio = folios.get(frame);
+        let isolated = folio.state.try_isolate();
+        if isolated {
+            self.unlink(frame.0 - first.0, folio.pages());
+        }
+        isolated
+    }
+
     fn push(&mut self, at: u32, list: List, size: u32, passing: bool) {
         let ends = &mut self.ends[list as usize];
         let next = ends.head;
@@ -355,7 +375,7 @@ mod tests {
         let core = assemble(&[NodeOptions::new(64 << 20)], false).unwrap();
         let (lru, node) = (&core.lrus[0], &core.nodes[0]);
         let frames = node.alloc_run(BLOCK, 0).unwrap();
-        let fresh: Vec<_> = frames.map(|frame| core.claim(FrameNo(frame), 0, &[])).collect();
+        let fresh: Vec<_> = frames.map(|frame| core.claim(node, FrameNo(frame), 0, &[])).collect();
         let frames: Vec<_> = fresh.iter().map(|fresh| fresh.folio.frame).collect();
         let [used, stays, late, busy, away] = [3, 5, 7, 9, 11].map(|at| frames[at]);
         for frame in frames.iter().filter(|frame| **frame != late) {

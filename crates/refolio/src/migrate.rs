@@ -10,25 +10,33 @@
 //!           dirty, marks; store; unfreeze(expected - pages); unlock    ← the point of no return
 //! finish    on the LRU, entries → destination, unlock, last put
 //! ```
-//! Each arrow is a type that owns the guards of what it did, declared in undo order: an early `?`
-//! undoes exactly. Everything that can fail comes before the switch; after it nothing fails.
+//! Each arrow is a type that owns the guards of what it did (`migrate/held.rs`), declared in undo
+//! order: an early `?` undoes exactly. Everything that can fail comes before the switch; after it
+//! nothing fails.
+//!
+//! The locks of the nodes, which all movers share, are taken once for a batch: to isolate its pages, to
+//! take room for them, to list them, and to give their old frames back.
 //!
 //! No step waits. What stood in the way comes back as a [`Stop`], and the passes in `passes.rs`
 //! wait for it, holding nothing. So a batch may hold many sources locked and cannot deadlock.
 
+mod held;
+
 use crate::core::{Core, FolioLock, Fresh, Obstacle, Why};
+use crate::folio::Identity;
 use crate::folio::state::{Flag, Freeze};
-use crate::folio::{Folio, Identity};
 use crate::form::Form;
 use crate::frame::Streams;
+use crate::hand::{Freed, Room};
 use crate::mapping::Mapping;
 use crate::node::Node;
 use crate::place::Place;
 use crate::sync::{broken, call, narrate};
-use crate::table::MigrationEntries;
 use crate::trace::Step;
 use crate::units::{FrameNo, folio_bytes};
 use crate::watch::Watch;
+pub(crate) use held::{Copied, Isolated, Switched, Unmapped};
+use held::{Listed, Locked};
 use refolio_xarray::{Entry, Locked as Slots};
 
 /// Why a folio did not move this time.
@@ -54,178 +62,96 @@ pub(crate) struct Move<'c> {
     pub watch: Watch<'c>,
 }
 
-/// Off its list. Dropping it puts it back.
-#[derive(Debug)]
-struct Isolated<'c> {
-    core: &'c Core,
-    frame: FrameNo,
-}
-
-impl Drop for Isolated<'_> {
-    #[doc(alias = "putback_movable_pages")]
-    fn drop(&mut self) {
-        let Self { core, frame } = *self;
-        if !broken("undo-forgets-list") {
-            core.lru_of(frame).add(&core.folios, frame);
-        }
-        core.node_of(frame).counters.nr_isolated.sub(core.folio(frame).pages());
-        core.put(frame);
-    }
-}
-
-impl<'c> Isolated<'c> {
-    fn folio(&self) -> &'c Folio {
-        self.core.folio(self.frame)
-    }
-
-    /// The page has moved out: what is left is the last reference.
-    fn release(self) -> Released<'c> {
-        let Self { core, frame } = *std::mem::ManuallyDrop::new(self);
-        Released { core, frame }
-    }
-}
-
-/// A source whose page has moved. Dropping it gives back the isolation's reference, as a rule the
-/// last one (a late lookup may hold one for a moment).
-#[derive(Debug)]
-struct Released<'c> {
-    core: &'c Core,
-    frame: FrameNo,
-}
-
-impl Drop for Released<'_> {
-    fn drop(&mut self) {
-        self.discount();
-        self.core.put(self.frame);
-    }
-}
-
-impl Released<'_> {
-    /// With the folio lock.
-    fn release(self, lock: FolioLock<'_>) {
-        self.discount();
-        std::mem::forget(self);
-        lock.unlock_and_put();
-    }
-
-    fn discount(&self) {
-        let Self { core, frame } = *self;
-        core.node_of(frame).counters.nr_isolated.sub(core.folio(frame).pages());
-    }
-}
-
-/// A destination that is to go on its list.
-#[derive(Debug)]
-struct Listed<'c> {
-    core: &'c Core,
-    frame: FrameNo,
-}
-
-impl Drop for Listed<'_> {
-    fn drop(&mut self) {
-        self.core.lru_of(self.frame).add(&self.core.folios, self.frame);
-    }
-}
-
-// The states have no Drop of their own: their fields are declared in the order they are undone.
-
-/// Both folios locked, the source off its list.
-#[derive(Debug)]
-struct Locked<'c> {
-    destination: Fresh<'c>,
-    source_lock: FolioLock<'c>,
-    source: Isolated<'c>,
-    /// None for anonymous memory.
-    mapping: Option<&'c Mapping>,
-}
-
-/// Nobody can use the page through a table.
-#[derive(Debug)]
-pub(crate) struct Unmapped<'c> {
-    entries: MigrationEntries<'c>,
-    locked: Locked<'c>,
-}
-
-/// Which page moves where, to the checker of states.
-#[cfg(refolio_explore)]
-impl std::hash::Hash for Unmapped<'_> {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        let Locked { source, destination, mapping, .. } = &self.locked;
-        (source.frame, destination.folio.frame, mapping.as_ref().map(|file| file.id)).hash(state);
-        self.entries.hash(state);
-    }
-}
-
-impl Unmapped<'_> {
-    /// The references that there are when nobody uses the page: the isolation's, and the cache's.
-    fn expected(&self) -> u32 {
-        1 + self.locked.source.folio().expected_references()
-    }
-}
-
-/// The bytes are there, too, or on their way: those of a whole batch at once.
-#[derive(Debug)]
-pub(crate) struct Copied<'c> {
-    streams: Streams,
-    unmapped: Unmapped<'c>,
-}
-
-/// The page is the destination. Nothing can fail any more; dropping this completes the move, too.
-#[must_use]
-#[derive(Debug)]
-pub(crate) struct Switched<'c> {
-    list: Listed<'c>,
-    entries: MigrationEntries<'c>,
-    destination: Fresh<'c>,
-    source_lock: FolioLock<'c>,
-    source: Released<'c>,
-}
-
 impl<'c> Move<'c> {
-    /// Steps 1 to 4: a page that nobody can use through a table, and nobody else can take.
+    /// All steps, of one page.
+    pub fn alone(&self, place: &'c Place) -> Attempt<()> {
+        let copied = self.prepare_alone(place).and_then(|unmapped| self.copy(unmapped));
+        self.finish_alone(copied.and_then(|copied| self.switch(copied))?);
+        Ok(())
+    }
+
+    /// Steps 1 to 4, of one page.
+    pub fn prepare_alone(&self, place: &'c Place) -> Attempt<Unmapped<'c>> {
+        let source = self.isolate(&[place]).pop().unwrap_or(Err(Stop::Gone))?;
+        self.prepare(place, source, &mut self.room(1))
+    }
+
+    /// Step 7, of one page.
+    pub fn finish_alone(&self, switched: Switched<'c>) {
+        self.finish(switched, &mut Freed::new(self.core));
+    }
+
+    /// Step 1, of a batch: Off the LRU: whoever has a folio isolated is the only one to move or evict
+    /// it.
+    #[doc(alias = "folio_isolate_lru")]
+    pub fn isolate(&self, places: &[&'c Place]) -> Vec<Attempt<Isolated<'c>>> {
+        begins(Step::Isolate);
+        let core = self.core;
+        let wanted: Vec<_> = places.iter().map(|place| self.look_up(place)).collect();
+        let frames: Vec<_> = wanted.iter().flatten().map(|(frame, _)| *frame).collect();
+        let same_node = |a: &FrameNo, b: &FrameNo| core.node_of(*a).has(*b);
+        let nodes = frames.chunk_by(same_node);
+        let mut isolated =
+            nodes.flat_map(|frames| core.lru_of(frames[0]).isolate_all(&core.folios, frames));
+        let each = wanted.into_iter().zip(places).map(|(wanted, place)| {
+            let (frame, again) = wanted?;
+            if isolated.next() == Some(true) {
+                return Ok(self.isolated(frame));
+            }
+            self.watch.end(frame);
+            Err(place.folio().map_or(Stop::Gone, |_| Stop::Again(again)))
+        });
+        each.collect()
+    }
+
+    /// The folio that is to be moved, and what it is as long as somebody else has it isolated.
+    fn look_up(&self, place: &Place) -> Attempt<(FrameNo, Obstacle)> {
+        let frame = place.folio().ok_or(Stop::Gone)?;
+        if self.to.has(frame) {
+            return Err(Stop::Here);
+        }
+        let again = self.core.obstacle(frame, Why::Isolated);
+        self.watch.begin(self.core, place, frame);
+        Ok((frame, again))
+    }
+
+    fn isolated(&self, frame: FrameNo) -> Isolated<'c> {
+        let core = self.core;
+        core.node_of(frame).counters.nr_isolated.add(core.folio(frame).pages());
+        self.watch.tell(core, Step::Isolate, "Move::isolate", frame, None, || {
+            format!("took frame {} off the LRU of {}", frame.0, core.node_of(frame).id)
+        });
+        Isolated { core, frame }
+    }
+
+    /// Room on the target for so many folios of single pages; others ask for theirs one at a time.
+    pub fn room(&self, folios: usize) -> Room<'c> {
+        Room::new(self.core, self.to, self.keep, folios)
+    }
+
+    /// Steps 2 to 4: a page that nobody can use through a table, and nobody else can take.
     #[doc(alias = "migrate_folio_unmap")]
-    pub fn prepare(&self, place: &'c Place) -> Attempt<Unmapped<'c>> {
+    pub fn prepare(
+        &self,
+        place: &'c Place,
+        source: Isolated<'c>,
+        room: &mut Room<'c>,
+    ) -> Attempt<Unmapped<'c>> {
         call(|| {
-            let source = self.isolate(place)?;
-            let destination = self.alloc(&source)?;
+            let destination = self.alloc(&source, room)?;
             let locked = self.lock(place, source, destination)?;
             Ok(self.unmap(locked))
         })
     }
 
-    /// Step 1: Off the LRU: whoever has it isolated is the only one to move or evict it.
-    #[doc(alias = "folio_isolate_lru")]
-    fn isolate(&self, place: &Place) -> Attempt<Isolated<'c>> {
-        begins(Step::Isolate);
-        let frame = place.folio().ok_or(Stop::Gone)?;
-        if self.to.has(frame) {
-            return Err(Stop::Here);
-        }
-        let core = self.core;
-        let again = core.obstacle(frame, Why::Isolated);
-        self.watch.begin(core, place, frame);
-        if !core.lru_of(frame).isolate(&core.folios, frame) {
-            return Err(match place.folio() {
-                None => Stop::Gone,
-                Some(_) => Stop::Again(again),
-            });
-        }
-        core.node_of(frame).counters.nr_isolated.add(core.folio(frame).pages());
-        self.watch.tell(core, Step::Isolate, "Move::isolate", frame, None, || {
-            format!("took frame {} off the LRU of {}", frame.0, core.node_of(frame).id)
-        });
-        Ok(Isolated { core, frame })
-    }
-
     /// Step 2: Room on the target node.
-    fn alloc(&self, source: &Isolated<'c>) -> Attempt<Fresh<'c>> {
+    fn alloc(&self, source: &Isolated<'c>, room: &mut Room<'c>) -> Attempt<Fresh<'c>> {
         begins(Step::Alloc);
         let anonymous = source.folio().state.has(Flag::ANON);
         let flags: &[Flag] = if anonymous { &[Flag::ANON] } else { &[] };
-        let (core, order) = (self.core, source.folio().order());
-        let fresh = core.alloc_on(self.to, order, self.keep, flags).ok_or(Stop::NoMemory)?;
+        let fresh = room.alloc(source.folio().order(), flags).ok_or(Stop::NoMemory)?;
         let frame = fresh.folio.frame;
-        self.watch.tell(core, Step::Alloc, "Move::alloc", source.frame, Some(frame), || {
+        self.watch.tell(self.core, Step::Alloc, "Move::alloc", source.frame, Some(frame), || {
             format!("took free frame {} of {}", frame.0, self.to.id)
         });
         Ok(fresh)
@@ -352,7 +278,7 @@ impl<'c> Move<'c> {
         let Unmapped { mut entries, locked } = unmapped;
         let Locked { destination, source_lock, source, mapping: _ } = locked;
         entries.retarget(destination.folio.frame);
-        let list = Listed { core: self.core, frame: destination.folio.frame };
+        let list = Some(Listed { core: self.core, frame: destination.folio.frame });
         Ok(Switched { list, entries, destination, source_lock, source: source.release() })
     }
 
@@ -447,9 +373,20 @@ impl<'c> Move<'c> {
         }
     }
 
+    /// Step 7, of a batch: on the LRU.
+    #[doc(alias = "folio_add_lru")]
+    pub fn list<'s>(&self, switched: impl Iterator<Item = &'s mut Switched<'c>>)
+    where
+        'c: 's,
+    {
+        let lists = switched.filter_map(|page| page.list.take());
+        let lru = &self.core.lrus[self.to.id.0 as usize];
+        lru.add_all(&self.core.folios, lists.map(Listed::leave));
+    }
+
     /// Step 7: Nothing fails any more: each guard does what is left for it.
     #[doc(alias = "migrate_folio_done")]
-    pub fn finish(&self, switched: Switched<'c>) -> (FrameNo, FrameNo) {
+    pub fn finish(&self, switched: Switched<'c>, freed: &mut Freed<'c>) -> (FrameNo, FrameNo) {
         begins(Step::Finish);
         let Switched { list, entries, destination, source_lock, source } = switched;
         let (from, to) = (source.frame, destination.folio.frame);
@@ -457,8 +394,8 @@ impl<'c> Move<'c> {
             drop(list); // on the LRU
             drop(entries); // present again, for the destination
             destination.release(); // unlocked; the allocation's reference goes
-            source.release(source_lock); // whoever waited finds the destination; the last put
         });
+        source.release(source_lock, freed); // whoever waited finds the destination; the last put
         self.watch.tell(self.core, Step::Finish, "Move::finish", from, Some(to), || {
             format!("entries name frame {}, both unlocked, frame {} freed", to.0, from.0)
         });

@@ -194,11 +194,23 @@ impl Node {
         })
     }
 
-    /// Gives back what is left of such frames.
-    pub fn free_run(&self, frames: Range<u32>) {
+    /// Up to `most` free frames, wherever they lie, that leave at least `keep` free.
+    pub fn alloc_many(&self, most: usize, keep: u32) -> Vec<FrameNo> {
         call(|| {
             let mut free = self.free.lock();
-            frames.for_each(|frame| free.free(FrameNo(frame), 0));
+            let room = free.free_frames().saturating_sub(keep) as usize;
+            let most = if self.is_offline() { 0 } else { most.min(room) };
+            let frames = (0..most).map_while(|_| free.alloc(0)).collect();
+            self.nr_free.store(u64::from(free.free_frames()), Relaxed);
+            frames
+        })
+    }
+
+    /// Gives back folios' frames: the first of each, and its order. Nobody has a reference to them.
+    pub fn free_all(&self, folios: impl IntoIterator<Item = (FrameNo, u32)>) {
+        call(|| {
+            let mut free = self.free.lock();
+            folios.into_iter().for_each(|(frame, order)| free.free(frame, order));
             self.nr_free.store(u64::from(free.free_frames()), Relaxed);
         });
     }
@@ -215,11 +227,7 @@ impl Node {
     /// Gives a folio's frames back. Nobody has a reference to them.
     pub fn free(&self, frame: FrameNo, order: u32) {
         debug_assert!(self.has(frame));
-        call(|| {
-            let mut free = self.free.lock();
-            free.free(frame, order);
-            self.nr_free.store(u64::from(free.free_frames()), Relaxed);
-        });
+        self.free_all([(frame, order)]);
     }
 
     /// Free frames, as of a moment ago.

@@ -5,13 +5,15 @@
 //! left after that is tried page by page, each time after waiting for what was in its way, as far
 //! as the mode allows; holding nothing meanwhile, so no other source either.
 
+use std::fmt;
 use std::time::Instant;
 
 use crate::core::{Core, Obstacle, Why};
 use crate::error::{Error, Result};
 use crate::folio::state::Flag;
 use crate::form::Form;
-use crate::migrate::{Move, Stop};
+use crate::hand::Freed;
+use crate::migrate::{Isolated, Move, Stop};
 use crate::node::Node;
 use crate::place::Place;
 use crate::reclaim;
@@ -180,8 +182,7 @@ pub(crate) fn migrate<'c>(
 pub(crate) fn demote<'c>(core: &'c Core, place: &'c Place, to: &'c Node) -> bool {
     let watch = Watch::default();
     let moving = Move { core, to, keep: to.marks.low, form: Form::default(), watch };
-    let moved = moving.prepare(place).and_then(|p| moving.copy(p)).and_then(|p| moving.switch(p));
-    moved.map(|switched| moving.finish(switched)).is_ok()
+    moving.alone(place).is_ok()
 }
 
 impl Passes<'_> {
@@ -225,39 +226,50 @@ impl Passes<'_> {
 
     /// One batch; an order for which the target node has no room, and none can be made.
     fn batch(&mut self, batch: Vec<Pending>) -> Option<u32> {
+        let places: Vec<_> = batch.iter().map(|page| &self.places[page.place]).collect();
+        let isolated = self.moving.isolate(&places);
+        let mut room = self.moving.room(isolated.iter().flatten().count());
         let mut out_of_memory = None;
         let mut prepared = Vec::with_capacity(batch.len());
-        for page in batch {
+        for ((page, place), isolated) in batch.into_iter().zip(places).zip(isolated) {
+            let source = isolated.as_ref().ok().map(Isolated::frame);
             if out_of_memory.is_some() {
+                self.undone(source, "no room on the target");
                 self.pending.push(page);
                 continue;
             }
-            match self.moving.prepare(&self.places[page.place]) {
-                Ok(unmapped) => prepared.push((page.place, unmapped)),
+            match isolated.and_then(|source| self.moving.prepare(place, source, &mut room)) {
+                Ok(unmapped) => prepared.push((page.place, source, unmapped)),
                 Err(Stop::NoMemory) => {
-                    self.moving.watch.undone(self.core, None, || "no room on the target".into());
+                    self.undone(source, "no room on the target");
                     out_of_memory = Some(page.place);
                     self.pending.push(page);
                 }
-                Err(stop) => self.stopped(page.place, stop),
+                Err(stop) => self.stopped(page.place, source, stop),
             }
         }
+        drop(room);
         let mut copied = Vec::with_capacity(prepared.len());
-        for (place, unmapped) in prepared {
+        for (place, source, unmapped) in prepared {
             match self.moving.copy(unmapped) {
-                Ok(page) => copied.push((place, page)),
-                Err(stop) => self.stopped(place, stop),
+                Ok(page) => copied.push((place, source, page)),
+                Err(stop) => self.stopped(place, source, stop),
             }
         }
-        for (place, page) in copied {
+        let mut switched = Vec::with_capacity(copied.len());
+        for (place, source, page) in copied {
             match self.moving.switch(page) {
-                Ok(switched) => {
-                    let (from, to) = self.moving.finish(switched);
-                    self.report[place].outcome = Outcome::Moved { from, to };
-                }
-                Err(stop) => self.stopped(place, stop),
+                Ok(page) => switched.push((place, page)),
+                Err(stop) => self.stopped(place, source, stop),
             }
         }
+        self.moving.list(switched.iter_mut().map(|(_, page)| page));
+        let mut freed = Freed::new(self.core);
+        for (place, page) in switched {
+            let (from, to) = self.moving.finish(page, &mut freed);
+            self.report[place].outcome = Outcome::Moved { from, to };
+        }
+        drop(freed);
         out_of_memory.and_then(|place| self.make_room(place))
     }
 
@@ -311,15 +323,14 @@ impl Passes<'_> {
         }
     }
 
-    fn stopped(&mut self, place: usize, stop: Stop) {
+    fn stopped(&mut self, place: usize, source: Option<FrameNo>, stop: Stop) {
         if let (true, Stop::Again(obstacle)) = (broken("batch-waits-with-sources"), &stop) {
             _ = self.core.wait(*obstacle, None);
         }
-        let source = if let Stop::Again(obstacle) = &stop { Some(obstacle.frame) } else { None };
-        self.moving.watch.undone(self.core, source, || match &stop {
-            Stop::Again(obstacle) => format!("taken back: {}", obstacle.why),
-            other => format!("taken back: {other:?}"),
-        });
+        match &stop {
+            Stop::Again(obstacle) => self.undone(source, obstacle.why),
+            other => self.undone(source, format_args!("{other:?}")),
+        }
         self.report[place].outcome = match stop {
             Stop::Again(obstacle) => {
                 self.pending.push(Pending { place, obstacle: Some(obstacle) });
@@ -330,6 +341,13 @@ impl Passes<'_> {
             Stop::Here => Outcome::Here,
             Stop::Poisoned => Outcome::Poisoned,
         };
+    }
+
+    /// What was done for this source is taken back.
+    fn undone(&self, source: Option<FrameNo>, why: impl fmt::Display) {
+        if let Some(source) = source {
+            self.moving.watch.undone(self.core, source, || format!("taken back: {why}"));
+        }
     }
 
     /// After the last pass: who holds what is left.

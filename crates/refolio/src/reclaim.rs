@@ -117,7 +117,7 @@ impl<'c> Spare<'c> {
         if self.node.is_some_and(Node::is_offline) {
             self.give_back();
         }
-        let frame = self.frames.next().or_else(|| {
+        let (node, frame) = self.next().or_else(|| {
             let wanted = self.wanted.clamp(1, BLOCK as usize) as u32;
             let most = |node: &Node| wanted.min((node.frames / BLOCK_PART).max(1));
             // Room for two of them, so that one is whole.
@@ -125,17 +125,21 @@ impl<'c> Spare<'c> {
             let run = |node: &'c Node| Some((node, node.alloc_run(most(node), node.marks.min)?));
             let (node, frames) = call(|| find(core, 0, room, run))?;
             (self.node, self.frames) = (Some(node), frames);
-            self.frames.next()
+            self.next()
         })?;
         self.wanted = self.wanted.saturating_sub(1);
-        Some(core.claim(FrameNo(frame), 0, &[]))
+        Some(core.claim(node, frame, 0, &[]))
+    }
+
+    fn next(&mut self) -> Option<(&'c Node, FrameNo)> {
+        Some((self.node?, FrameNo(self.frames.next()?)))
     }
 
     /// Gives back what was not used: before anything is waited for.
     pub fn give_back(&mut self) {
         let frames = std::mem::take(&mut self.frames);
         if let Some(node) = self.node.take().filter(|_| !frames.is_empty()) {
-            node.free_run(frames);
+            node.free_all(frames.map(|frame| (FrameNo(frame), 0)));
         }
     }
 }

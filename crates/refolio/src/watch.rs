@@ -86,13 +86,8 @@ impl<'w> Watch<'w> {
         }
     }
 
-    /// The page last begun, or the one with this source, did not move: its guards are dropped.
-    pub fn undone(&self, core: &Core, source: Option<FrameNo>, why: impl FnOnce() -> String) {
-        if self.watcher.is_none() {
-            return;
-        }
-        let last = self.pages.borrow().last().map(|page| page.source);
-        let Some(source) = source.or(last) else { return };
+    /// The page with this source did not move: its guards are dropped.
+    pub fn undone(&self, core: &Core, source: FrameNo, why: impl FnOnce() -> String) {
         self.tell(core, Step::Undo, "Drop of the guards, in field order", source, None, why);
         self.end(source);
     }

@@ -10,7 +10,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ground", &["clock", "sync", "units", "trace"]),
     ("a page", &["buddy", "errseq", "folio", "frame", "hint", "holder", "node", "store", "wait"]),
     ("knowing", &["ahead", "error", "lru", "mapping", "place", "registry", "shadow", "table"]),
-    ("core", &["core", "still"]),
+    ("core", &["core", "hand", "still"]),
     (
         "verbs",
         &[

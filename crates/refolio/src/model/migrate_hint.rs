@@ -71,7 +71,7 @@ fn switch_beside(look: fn(&World), ahead: bool) {
     world.load(0);
     let moving = world.moving(1);
     let page = world.place(0);
-    let copied = moving.prepare(&page).and_then(|unmapped| moving.copy(unmapped));
+    let copied = moving.prepare_alone(&page).and_then(|unmapped| moving.copy(unmapped));
     if ahead {
         let destination = world.core.nodes[1].first;
         world.core.hints.set(world.mapping.identity(PageIndex(0)), 1, destination);
@@ -79,7 +79,7 @@ fn switch_beside(look: fn(&World), ahead: bool) {
     let looking = world.spawn(look);
     match moving.switch(copied.unwrap()) {
         Ok(switched) => {
-            moving.finish(switched);
+            moving.finish_alone(switched);
             world.reuse();
             reached("moved");
         }

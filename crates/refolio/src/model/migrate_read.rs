@@ -34,7 +34,7 @@ fn until_copied() {
     let reader = world.spawn(read);
     let moving = world.moving(1);
     let page = world.place(0);
-    let copied = moving.prepare(&page).and_then(|unmapped| moving.copy(unmapped));
+    let copied = moving.prepare_alone(&page).and_then(|unmapped| moving.copy(unmapped));
     drop(copied.unwrap());
     reader.join().unwrap();
     world.check_at_rest(&[full(first(0))]);
@@ -45,9 +45,9 @@ fn from_the_switch_on() {
     world.load(0);
     let moving = world.moving(1);
     let page = world.place(0);
-    let copied = moving.prepare(&page).and_then(|unmapped| moving.copy(unmapped));
+    let copied = moving.prepare_alone(&page).and_then(|unmapped| moving.copy(unmapped));
     let reader = world.spawn(read);
-    moving.finish(moving.switch(copied.unwrap()).unwrap());
+    moving.finish_alone(moving.switch(copied.unwrap()).unwrap());
     world.reuse();
     reader.join().unwrap();
     world.check_at_rest(&[full(first(0))]);

@@ -31,7 +31,7 @@ fn meeting() {
     world.load(0);
     let moving = world.moving(1);
     let page = world.place(0);
-    let copied = moving.prepare(&page).and_then(|unmapped| moving.copy(unmapped));
+    let copied = moving.prepare_alone(&page).and_then(|unmapped| moving.copy(unmapped));
     let looker = world.spawn(look);
     let refiller = world.spawn(|world| {
         world.resize(0);
@@ -39,7 +39,7 @@ fn meeting() {
         drop(world.page(0));
     });
     if let Ok(switched) = moving.switch(copied.unwrap()) {
-        moving.finish(switched);
+        moving.finish_alone(switched);
         reached("moved");
     }
     looker.join().unwrap();

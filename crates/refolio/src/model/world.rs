@@ -245,15 +245,9 @@ impl World {
     /// One attempt to move a page; whether it moved.
     pub fn attempt(&self, moving: &Move<'_>, place: &Place) -> bool {
         call(|| {
-            let switched =
-                moving.prepare(place).and_then(|p| moving.copy(p)).and_then(|p| moving.switch(p));
-            let stop = match switched {
-                Ok(switched) => {
-                    moving.finish(switched);
-                    reached("moved");
-                    return true;
-                }
-                Err(stop) => stop,
+            let Err(stop) = moving.alone(place) else {
+                reached("moved");
+                return true;
             };
             reached(match stop {
                 Stop::Gone => "gone",
