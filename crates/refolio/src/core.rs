@@ -455,7 +455,6 @@ pub(crate) struct FolioLock<'c> {
 impl FolioLock<'_> {
     /// Gives the lock back, and a reference that the caller has, in one step; what is left to do is
     /// his.
-    #[must_use]
     pub fn unlock_and_put(self) -> Put {
         let Self { core, frame } = *std::mem::ManuallyDrop::new(self);
         core.folio(frame).state.unlock_and_put()

@@ -396,7 +396,8 @@ impl File {
     }
 
     fn places(&self, pages: Range<u64>) -> Vec<Place> {
-        let mut places = Vec::new();
+        let cached = self.mapping.nr_pages.get().min(pages.end.saturating_sub(pages.start));
+        let mut places = Vec::with_capacity(cached as usize >> self.mapping.order);
         let mut next = pages.start;
         let slots = self.mapping.pages.lock();
         while let Some((index, entry)) = slots.next(next).filter(|(index, _)| *index < pages.end) {

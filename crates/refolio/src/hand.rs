@@ -7,7 +7,7 @@ use crate::core::{Core, FolioLock, Fresh};
 use crate::folio::state::{Flag, Put};
 use crate::node::Node;
 use crate::sync::call;
-use crate::units::FrameNo;
+use crate::units::{FrameNo, pages};
 
 /// Free frames of a node, for single pages that come there. What is not used goes back.
 #[derive(Debug)]
@@ -16,77 +16,172 @@ pub(crate) struct Room<'c> {
     node: &'c Node,
     /// Frames to leave free there.
     keep: u32,
-    frames: Vec<FrameNo>,
+    /// In the order in which the node gave them: neighbours, as a rule.
+    frames: std::vec::IntoIter<FrameNo>,
 }
 
 impl<'c> Room<'c> {
     /// Takes as many frames as that, or as there are.
     pub fn new(core: &'c Core, node: &'c Node, keep: u32, frames: usize) -> Self {
         let frames = if frames > 1 { node.alloc_many(frames, keep) } else { Vec::new() };
-        Self { core, node, keep, frames }
+        Self { core, node, keep, frames: frames.into_iter() }
     }
 
     /// A new folio; None when there is no room for it.
     pub fn alloc(&mut self, order: u32, flags: &[Flag]) -> Option<Fresh<'c>> {
-        if order > 0 || self.frames.is_empty() {
+        if order > 0 || self.frames.len() == 0 {
             return self.core.alloc_on(self.node, order, self.keep, flags);
         }
         if self.node.is_offline() {
             return None;
         }
-        Some(self.core.claim(self.node, self.frames.pop()?, 0, flags))
+        Some(self.core.claim(self.node, self.frames.next()?, 0, flags))
     }
 }
 
 impl Drop for Room<'_> {
     fn drop(&mut self) {
-        if !self.frames.is_empty() {
-            self.node.free_all(self.frames.drain(..).map(|frame| (frame, 0)));
+        if self.frames.len() > 0 {
+            self.node.free_all(self.frames.by_ref().map(|frame| (frame, 0)));
         }
     }
 }
 
-/// Folios without a reference, whose frames go back to their nodes together.
-#[derive(Debug)]
-pub(crate) struct Freed<'c> {
-    core: &'c Core,
-    folios: Vec<(FrameNo, u32)>,
+impl Core {
+    /// Takes folios of one node off their lists, and counts them: which of them.
+    pub fn isolate_all(&self, frames: &[FrameNo]) -> Vec<bool> {
+        let Some(first) = frames.first() else { return Vec::new() };
+        let isolated = self.lru_of(*first).isolate_all(&self.folios, frames);
+        let pages =
+            |(frame, is): (&FrameNo, &bool)| if *is { self.folio(*frame).pages() } else { 0 };
+        let isolated_pages = frames.iter().zip(&isolated).map(pages).sum();
+        self.node_of(*first).counters.nr_isolated.add(isolated_pages);
+        isolated
+    }
 }
 
-impl<'c> Freed<'c> {
+/// Folios that their isolator has emptied and gives back: as a rule they are free by that, and their
+/// frames go to their nodes together.
+#[derive(Debug)]
+pub(crate) struct Emptied<'c> {
+    core: &'c Core,
+    folios: Vec<Released>,
+}
+
+#[derive(Debug)]
+struct Released {
+    frame: FrameNo,
+    order: u32,
+    is_free: bool,
+}
+
+impl<'c> Emptied<'c> {
     /// None yet.
     pub fn new(core: &'c Core) -> Self {
         Self { core, folios: Vec::new() }
     }
 
-    /// A folio that nobody has a reference to.
-    pub fn push(&mut self, frame: FrameNo) {
-        let order = call(|| self.core.retire(frame));
-        self.folios.push((frame, order));
-    }
-
-    /// Gives a lock back, and with it a reference: as a rule the last one.
+    /// Gives the isolator's reference back, and the lock. (A late lookup may hold a reference for a
+    /// moment: then it is he who frees the folio.)
     pub fn unlock_and_put(&mut self, lock: FolioLock<'c>) {
-        let frame = lock.frame;
-        let was_last = call(|| match lock.unlock_and_put() {
-            Put::Last => true,
+        let (core, frame) = (self.core, lock.frame);
+        let folio = core.folio(frame);
+        let order = folio.order();
+        let is_free = call(|| match lock.unlock_and_put() {
+            Put::Last => {
+                core.retire(frame);
+                true
+            }
             others => {
-                self.core.after_put(self.core.folio(frame), others);
+                core.after_put(folio, others);
                 false
             }
         });
-        if was_last {
-            self.push(frame);
+        self.folios.push(Released { frame, order, is_free });
+    }
+}
+
+impl Drop for Emptied<'_> {
+    fn drop(&mut self) {
+        let core = self.core;
+        for folios in self.folios.chunk_by(|a, b| core.node_of(a.frame).has(b.frame)) {
+            let node = core.node_of(folios[0].frame);
+            node.counters.nr_isolated.sub(folios.iter().map(|folio| pages(folio.order)).sum());
+            let free = folios.iter().filter(|folio| folio.is_free);
+            node.free_all(free.map(|folio| (folio.frame, folio.order)));
         }
     }
 }
 
-impl Drop for Freed<'_> {
-    fn drop(&mut self) {
-        let core = self.core;
-        let same_node = |a: &(FrameNo, u32), b: &(FrameNo, u32)| core.node_of(a.0).has(b.0);
-        for folios in self.folios.chunk_by(same_node) {
-            core.node_of(folios[0].0).free_all(folios.iter().copied());
+#[cfg(all(test, not(refolio_model)))]
+mod tests {
+    use super::*;
+    use crate::builder::{NodeOptions, assemble};
+
+    #[test]
+    fn what_was_taken_for_many_and_not_used_goes_back() {
+        let core = assemble(&[NodeOptions::new(64 << 20)], false).unwrap();
+        let node = &core.nodes[0];
+        let all = node.nr_free_pages();
+        let mut room = Room::new(&core, node, all - 10, 64);
+        assert_eq!(node.nr_free_pages(), all - 10);
+        let taken: Vec<_> = (0..10).map(|_| room.alloc(0, &[]).unwrap()).collect();
+        // Neighbours, in their order: copies run from one into the next.
+        let first = taken[0].folio.frame;
+        assert!((0..).zip(&taken).all(|(at, fresh)| fresh.folio.frame == first.add(at)));
+        assert!(room.alloc(0, &[]).is_none(), "as many are to stay free");
+        drop(taken);
+        drop(room);
+        drop(Room::new(&core, node, 0, 64));
+        assert_eq!(node.nr_free_pages(), all);
+    }
+
+    #[test]
+    fn room_on_a_node_that_has_gone_out_of_use_is_none() {
+        let core = assemble(&[NodeOptions::new(64 << 20)], false).unwrap();
+        let node = &core.nodes[0];
+        let mut room = Room::new(&core, node, 0, 2);
+        node.set_offline(true);
+        assert!(room.alloc(0, &[]).is_none());
+        drop(room);
+        assert_eq!(node.nr_free_pages(), node.frames);
+    }
+
+    #[test]
+    fn emptied_folios_are_free_at_the_end_and_one_that_is_held_when_its_holder_lets_go() {
+        let nodes = [NodeOptions::new(64 << 20), NodeOptions::new(64 << 20)];
+        let core = assemble(&nodes, false).unwrap();
+        let free = || [0, 1].map(|node| core.nodes[node].nr_free_pages());
+        let isolated = || [0, 1].map(|node| core.nodes[node].counters.nr_isolated.get());
+        let all = free();
+        // Single pages of both nodes, and a large folio; all of them isolated.
+        let fresh: Vec<_> = [(0, 0), (0, 0), (1, 0), (1, 2)]
+            .map(|(node, order)| core.alloc_on(&core.nodes[node], order, 0, &[]).unwrap())
+            .into_iter()
+            .collect();
+        let frames: Vec<_> = fresh.iter().map(|fresh| fresh.folio.frame).collect();
+        let (first, second) = frames.split_at(2);
+        for frames in [first, second] {
+            core.lru_of(frames[0]).add_all(&core.folios, frames.iter().copied());
+            assert_eq!(core.isolate_all(frames), [true, true]);
+            assert_eq!(core.isolate_all(frames), [false, false], "they are isolated already");
         }
+        assert_eq!(isolated(), [2, 5]);
+        let mut emptied = Emptied::new(&core);
+        let mut holder = None;
+        for fresh in fresh {
+            let Fresh { lock, folio } = fresh;
+            if folio.frame == frames[1] {
+                holder = Some(folio);
+            } else {
+                drop(folio); // The isolator's reference is left.
+            }
+            emptied.unlock_and_put(lock);
+        }
+        assert_eq!(free(), [all[0] - 2, all[1] - 5]);
+        drop(emptied);
+        assert_eq!((free(), isolated()), ([all[0] - 1, all[1]], [0, 0]));
+        drop(holder);
+        assert_eq!(free(), all);
     }
 }

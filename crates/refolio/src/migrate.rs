@@ -27,7 +27,7 @@ use crate::folio::Identity;
 use crate::folio::state::{Flag, Freeze};
 use crate::form::Form;
 use crate::frame::Streams;
-use crate::hand::{Freed, Room};
+use crate::hand::{Emptied, Room};
 use crate::mapping::Mapping;
 use crate::node::Node;
 use crate::place::Place;
@@ -35,8 +35,8 @@ use crate::sync::{broken, call, narrate};
 use crate::trace::Step;
 use crate::units::{FrameNo, folio_bytes};
 use crate::watch::Watch;
-pub(crate) use held::{Copied, Isolated, Switched, Unmapped};
-use held::{Listed, Locked};
+pub(crate) use held::{Copied, Isolated, Open, Switched, Unmapped};
+use held::{Locked, Unlisted};
 use refolio_xarray::{Entry, Locked as Slots};
 
 /// Why a folio did not move this time.
@@ -66,7 +66,7 @@ impl<'c> Move<'c> {
     /// All steps, of one page.
     pub fn alone(&self, place: &'c Place) -> Attempt<()> {
         let copied = self.prepare_alone(place).and_then(|unmapped| self.copy(unmapped));
-        self.finish_alone(copied.and_then(|copied| self.switch(copied))?);
+        self.finish_alone(copied.and_then(|copied| self.switch_alone(copied))?);
         Ok(())
     }
 
@@ -76,9 +76,14 @@ impl<'c> Move<'c> {
         self.prepare(place, source, &mut self.room(1))
     }
 
+    /// Step 6, of one page.
+    pub fn switch_alone(&self, copied: Copied<'c>) -> Attempt<Switched<'c>> {
+        self.switch(copied, &mut Open::default())
+    }
+
     /// Step 7, of one page.
     pub fn finish_alone(&self, switched: Switched<'c>) {
-        self.finish(switched, &mut Freed::new(self.core));
+        self.finish(switched, &mut Emptied::new(self.core));
     }
 
     /// Step 1, of a batch: Off the LRU: whoever has a folio isolated is the only one to move or evict
@@ -89,14 +94,15 @@ impl<'c> Move<'c> {
         let core = self.core;
         let wanted: Vec<_> = places.iter().map(|place| self.look_up(place)).collect();
         let frames: Vec<_> = wanted.iter().flatten().map(|(frame, _)| *frame).collect();
-        let same_node = |a: &FrameNo, b: &FrameNo| core.node_of(*a).has(*b);
-        let nodes = frames.chunk_by(same_node);
-        let mut isolated =
-            nodes.flat_map(|frames| core.lru_of(frames[0]).isolate_all(&core.folios, frames));
+        let nodes = frames.chunk_by(|a, b| core.node_of(*a).has(*b));
+        let mut isolated = nodes.flat_map(|frames| core.isolate_all(frames));
         let each = wanted.into_iter().zip(places).map(|(wanted, place)| {
             let (frame, again) = wanted?;
             if isolated.next() == Some(true) {
-                return Ok(self.isolated(frame));
+                self.watch.tell(core, Step::Isolate, "Move::isolate", frame, None, || {
+                    format!("took frame {} off the LRU of {}", frame.0, core.node_of(frame).id)
+                });
+                return Ok(Isolated { core, frame });
             }
             self.watch.end(frame);
             Err(place.folio().map_or(Stop::Gone, |_| Stop::Again(again)))
@@ -113,15 +119,6 @@ impl<'c> Move<'c> {
         let again = self.core.obstacle(frame, Why::Isolated);
         self.watch.begin(self.core, place, frame);
         Ok((frame, again))
-    }
-
-    fn isolated(&self, frame: FrameNo) -> Isolated<'c> {
-        let core = self.core;
-        core.node_of(frame).counters.nr_isolated.add(core.folio(frame).pages());
-        self.watch.tell(core, Step::Isolate, "Move::isolate", frame, None, || {
-            format!("took frame {} off the LRU of {}", frame.0, core.node_of(frame).id)
-        });
-        Isolated { core, frame }
     }
 
     /// Room on the target for so many folios of single pages; others ask for theirs one at a time.
@@ -249,18 +246,17 @@ impl<'c> Move<'c> {
     /// Step 6: The point of no return: from one reader's step to the next, the page is the
     /// destination.
     #[doc(alias = "folio_migrate_mapping")]
-    pub fn switch(&self, copied: Copied<'c>) -> Attempt<Switched<'c>> {
+    pub fn switch(&self, copied: Copied<'c>, open: &mut Open<'c>) -> Attempt<Switched<'c>> {
         begins(Step::Switch);
         let Copied { streams, unmapped } = copied;
         drop(streams); // The bytes are there before anybody can find the destination.
         let source = unmapped.locked.source.folio();
         let destination = unmapped.locked.destination.folio.folio();
         let dirty = source.state.has(Flag::DIRTY);
+        let file = unmapped.locked.mapping.map_or(0, |_| source.pages());
         match unmapped.locked.mapping {
-            Some(mapping) => {
-                call(|| self.switch_in_file(&unmapped, mapping))?;
-                self.count(&unmapped, dirty);
-            }
+            Some(mapping) => call(|| self.switch_in_file(&unmapped, mapping, open))
+                .inspect_err(|_| open.close())?,
             None => {
                 self.freeze(&unmapped)?;
                 destination.inherit(source, 0);
@@ -268,6 +264,9 @@ impl<'c> Move<'c> {
                 let wake = || source.state.unfreeze_moved(expected);
                 call(|| self.core.folios.wake(unmapped.locked.source.frame, wake()));
             }
+        }
+        if self.watch.is_on() {
+            open.close(); // Who watches may use the file.
         }
         if broken("copy-after-switch") {
             drop(self.copy_bytes(&unmapped.locked));
@@ -278,19 +277,26 @@ impl<'c> Move<'c> {
         let Unmapped { mut entries, locked } = unmapped;
         let Locked { destination, source_lock, source, mapping: _ } = locked;
         entries.retarget(destination.folio.frame);
-        let list = Some(Listed { core: self.core, frame: destination.folio.frame });
-        Ok(Switched { list, entries, destination, source_lock, source: source.release() })
+        let (core, from, to) = (self.core, source.frame, destination.folio.frame);
+        let unlisted = Some(Unlisted { core, from, to, file, dirty: if dirty { file } else { 0 } });
+        Ok(Switched { unlisted, entries, destination, source_lock, source: source.release() })
     }
 
     /// The exchange in the file's mapping, in the form that was asked for.
-    fn switch_in_file(&self, unmapped: &Unmapped<'c>, mapping: &Mapping) -> Attempt<()> {
+    fn switch_in_file(
+        &self,
+        unmapped: &Unmapped<'c>,
+        mapping: &'c Mapping,
+        open: &mut Open<'c>,
+    ) -> Attempt<()> {
         let Locked { source, destination, .. } = &unmapped.locked;
         let (frame, folio) = (source.frame, source.folio());
         let Some(identity) = folio.identity() else { return Err(Stop::Gone) };
         if self.form == Form::EarlyCheck {
+            open.close();
             self.check_references(unmapped)?;
         }
-        let mut slots = mapping.pages.lock();
+        let slots = open.slots(mapping);
         if self.form == Form::CheckThenFreeze {
             self.check_references(unmapped)?;
         }
@@ -300,7 +306,7 @@ impl<'c> Move<'c> {
         }
         let expected = unmapped.expected();
         if broken("slot-before-freeze") {
-            self.exchange(&mut slots, unmapped, identity);
+            self.exchange(slots, unmapped, identity);
         }
         self.freeze(unmapped)?;
 
@@ -312,12 +318,10 @@ impl<'c> Move<'c> {
         let left = (expected - pages - private).wrapping_add_signed(wrong);
         let thaw = || folio.state.unfreeze_moved(left);
         let early = broken("thaw-before-store").then(thaw);
-        self.exchange(&mut slots, unmapped, identity);
+        self.exchange(slots, unmapped, identity);
         let early = early.or_else(|| broken("identity-left-behind").then(thaw));
         folio.clear_identity();
-        let wake = early.unwrap_or_else(thaw);
-        drop(slots);
-        self.core.folios.wake(frame, wake);
+        self.core.folios.wake(frame, early.unwrap_or_else(thaw));
         Ok(())
     }
 
@@ -357,45 +361,26 @@ impl<'c> Move<'c> {
         }
     }
 
-    /// The counters of both nodes.
-    fn count(&self, unmapped: &Unmapped<'c>, dirty: bool) {
-        let Locked { source, destination, .. } = &unmapped.locked;
-        let pages = source.folio().pages();
-        let (from, to) = (
-            &self.core.node_of(source.frame).counters,
-            &self.core.node_of(destination.folio.frame).counters,
-        );
-        to.nr_file_pages.add(pages);
-        from.nr_file_pages.sub(pages);
-        if dirty && !broken("counter-left-behind") {
-            to.nr_dirty.add(pages);
-            from.nr_dirty.sub(pages);
-        }
-    }
-
-    /// Step 7, of a batch: on the LRU.
-    #[doc(alias = "folio_add_lru")]
+    /// Step 7, of a batch: counted, and on the LRU.
     pub fn list<'s>(&self, switched: impl Iterator<Item = &'s mut Switched<'c>>)
     where
         'c: 's,
     {
-        let lists = switched.filter_map(|page| page.list.take());
-        let lru = &self.core.lrus[self.to.id.0 as usize];
-        lru.add_all(&self.core.folios, lists.map(Listed::leave));
+        call(|| Unlisted::list(switched.filter_map(|page| page.unlisted.take()).collect()));
     }
 
     /// Step 7: Nothing fails any more: each guard does what is left for it.
     #[doc(alias = "migrate_folio_done")]
-    pub fn finish(&self, switched: Switched<'c>, freed: &mut Freed<'c>) -> (FrameNo, FrameNo) {
+    pub fn finish(&self, switched: Switched<'c>, emptied: &mut Emptied<'c>) -> (FrameNo, FrameNo) {
         begins(Step::Finish);
-        let Switched { list, entries, destination, source_lock, source } = switched;
+        let Switched { unlisted, entries, destination, source_lock, source } = switched;
         let (from, to) = (source.frame, destination.folio.frame);
         call(|| {
-            drop(list); // on the LRU
+            drop(unlisted); // on the LRU
             drop(entries); // present again, for the destination
             destination.release(); // unlocked; the allocation's reference goes
         });
-        source.release(source_lock, freed); // whoever waited finds the destination; the last put
+        source.release(source_lock, emptied); // whoever waited finds the destination; the last put
         self.watch.tell(self.core, Step::Finish, "Move::finish", from, Some(to), || {
             format!("entries name frame {}, both unlocked, frame {} freed", to.0, from.0)
         });

@@ -12,8 +12,8 @@ use crate::core::{Core, Obstacle, Why};
 use crate::error::{Error, Result};
 use crate::folio::state::Flag;
 use crate::form::Form;
-use crate::hand::Freed;
-use crate::migrate::{Isolated, Move, Stop};
+use crate::hand::Emptied;
+use crate::migrate::{Isolated, Move, Open, Stop};
 use crate::node::Node;
 use crate::place::Place;
 use crate::reclaim;
@@ -167,9 +167,8 @@ pub(crate) fn migrate<'c>(
     let start = Instant::now();
     let watch = Watch::new(how.watcher);
     let moving = Move { core, to, keep: 0, form: how.form, watch };
-    let report = places.iter().map(|place| look(core, place)).collect();
-    let pending = (0..places.len()).map(|place| Pending { place, obstacle: None }).collect();
-    let mut passes = Passes { core, places, how: *how, moving, report, pending };
+    let report = Vec::with_capacity(places.len());
+    let mut passes = Passes { core, places, how: *how, moving, report, pending: Vec::new() };
     passes.run();
     let report = Report { outcomes: passes.report, elapsed: start.elapsed() };
     let counts = report.counts();
@@ -189,13 +188,15 @@ impl Passes<'_> {
     fn run(&mut self) {
         let mode = self.how.mode;
         let retry = Retry::new();
-        for pass in 0..PASSES {
+        self.first_pass();
+        for pass in 1..PASSES {
             retry.keep(&(pass, &*self));
             if self.pending.is_empty() {
                 return;
             }
             if pass < BATCHED_PASSES || mode == Mode::Async {
-                self.batched_pass();
+                let pending = std::mem::take(&mut self.pending);
+                self.batched_pass(pending);
             } else {
                 self.waiting_pass();
             }
@@ -209,10 +210,31 @@ impl Passes<'_> {
         self.give_up();
     }
 
+    /// Looks at every page, and tries it, a batch after the other.
+    fn first_pass(&mut self) {
+        let mut left = 0..self.places.len();
+        while !left.is_empty() {
+            let batch = self.look_at(left.by_ref().take(self.how.batch));
+            if let Some(order) = self.batch(batch) {
+                let mut pending = self.look_at(left.by_ref());
+                self.no_memory_for(order, &mut pending);
+                self.batched_pass(pending);
+            }
+        }
+    }
+
+    /// The next pages, as they are before anything is tried.
+    fn look_at(&mut self, places: impl Iterator<Item = usize>) -> Vec<Pending> {
+        let look = |place| {
+            self.report.push(look(self.core, &self.places[place]));
+            Pending { place, obstacle: None }
+        };
+        places.map(look).collect()
+    }
+
     /// Unmap all, copy all, switch all.
     #[doc(alias = "migrate_pages_batch")]
-    fn batched_pass(&mut self) {
-        let mut pending = std::mem::take(&mut self.pending);
+    fn batched_pass(&mut self, mut pending: Vec<Pending>) {
         pending.reverse(); // Batches come off the end.
         while !pending.is_empty() {
             let mut batch = pending.split_off(pending.len().saturating_sub(self.how.batch));
@@ -257,19 +279,21 @@ impl Passes<'_> {
             }
         }
         let mut switched = Vec::with_capacity(copied.len());
+        let mut open = Open::default();
         for (place, source, page) in copied {
-            match self.moving.switch(page) {
+            match self.moving.switch(page, &mut open) {
                 Ok(page) => switched.push((place, page)),
                 Err(stop) => self.stopped(place, source, stop),
             }
         }
+        drop(open);
         self.moving.list(switched.iter_mut().map(|(_, page)| page));
-        let mut freed = Freed::new(self.core);
+        let mut emptied = Emptied::new(self.core);
         for (place, page) in switched {
-            let (from, to) = self.moving.finish(page, &mut freed);
+            let (from, to) = self.moving.finish(page, &mut emptied);
             self.report[place].outcome = Outcome::Moved { from, to };
         }
-        drop(freed);
+        drop(emptied);
         out_of_memory.and_then(|place| self.make_room(place))
     }
 

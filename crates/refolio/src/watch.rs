@@ -41,6 +41,11 @@ impl<'w> Watch<'w> {
         Self { watcher, pages: RefCell::default() }
     }
 
+    /// Whether somebody watches.
+    pub fn is_on(&self) -> bool {
+        self.watcher.is_some()
+    }
+
     /// A page is about to be moved.
     pub fn begin(&self, core: &Core, place: &Place, source: FrameNo) {
         if self.watcher.is_none() {

@@ -1,6 +1,6 @@
 //! What an embedder relies on, claim by claim.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -182,6 +182,23 @@ fn a_pinned_page_is_not_even_copied() {
     assert!(matches!(report.outcomes[0].outcome, Outcome::Busy { .. }), "{report:?}");
     assert!(steps.borrow().contains(&Step::Unmap) && !steps.borrow().contains(&Step::Copy));
     assert_eq!(pin.node(), NodeId(0));
+}
+
+#[test]
+fn who_watches_a_batch_may_use_its_file_meanwhile() {
+    let cache = cache();
+    let store = MemStore::with_bytes(vec![7; (8 + 64) * PAGE_SIZE]);
+    let file = cache.open_store(store, &OpenOptions::new()).unwrap();
+    file.load(0..8).unwrap();
+    let read = Cell::new(0);
+    let watcher = |_: &Event| {
+        // A page that is not cached: it takes its slot while others are being moved.
+        let mut byte = [0];
+        file.read_at(&mut byte, (8 + read.get()) * PAGE_SIZE as u64).unwrap();
+        read.set(read.get() + 1);
+    };
+    let report = file.migrate(0..8, NodeId(1), &Migrate::new().watch(&watcher)).unwrap();
+    assert_eq!((report.counts().moved, read.get()), (8, 8 * Step::ALL.len() as u64));
 }
 
 #[test]

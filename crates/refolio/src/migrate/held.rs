@@ -6,11 +6,12 @@
 use crate::core::{Core, FolioLock, Fresh};
 use crate::folio::Folio;
 use crate::frame::Streams;
-use crate::hand::Freed;
+use crate::hand::Emptied;
 use crate::mapping::Mapping;
 use crate::sync::broken;
 use crate::table::MigrationEntries;
 use crate::units::FrameNo;
+use refolio_xarray::Locked as Slots;
 
 /// Off its list. Dropping it puts it back.
 #[derive(Debug)]
@@ -57,42 +58,64 @@ pub(super) struct Released<'c> {
 
 impl Drop for Released<'_> {
     fn drop(&mut self) {
-        self.discount();
-        self.core.put(self.frame);
+        let Self { core, frame } = *self;
+        core.node_of(frame).counters.nr_isolated.sub(core.folio(frame).pages());
+        core.put(frame);
     }
 }
 
 impl<'c> Released<'c> {
     /// With the folio lock.
-    pub(super) fn release(self, lock: FolioLock<'c>, freed: &mut Freed<'c>) {
-        self.discount();
+    pub(super) fn release(self, lock: FolioLock<'c>, emptied: &mut Emptied<'c>) {
         std::mem::forget(self);
-        freed.unlock_and_put(lock);
-    }
-
-    fn discount(&self) {
-        let Self { core, frame } = *self;
-        core.node_of(frame).counters.nr_isolated.sub(core.folio(frame).pages());
+        emptied.unlock_and_put(lock);
     }
 }
 
-/// A destination that is to go on its list. Dropping it puts it there.
+/// A destination that is to be counted, and to go on its list. Dropping it does both.
 #[derive(Debug)]
-pub(super) struct Listed<'c> {
+pub(super) struct Unlisted<'c> {
     pub(super) core: &'c Core,
-    pub(super) frame: FrameNo,
+    pub(super) from: FrameNo,
+    pub(super) to: FrameNo,
+    /// Pages that are a file's, and those of them that are dirty.
+    pub(super) file: u32,
+    pub(super) dirty: u32,
 }
 
-impl Drop for Listed<'_> {
+impl Drop for Unlisted<'_> {
     fn drop(&mut self) {
-        self.core.lru_of(self.frame).add(&self.core.folios, self.frame);
+        self.count(self.file, self.dirty);
+        self.core.lru_of(self.to).add(&self.core.folios, self.to);
     }
 }
 
-impl Listed<'_> {
-    /// Somebody else puts it there.
-    pub(super) fn leave(self) -> FrameNo {
-        std::mem::ManuallyDrop::new(self).frame
+impl Unlisted<'_> {
+    /// Does all of it for many, which are on their way from one node to another.
+    #[doc(alias = "folio_add_lru")]
+    pub(super) fn list(all: Vec<Self>) {
+        let Some(&Self { core, to, .. }) = all.first() else { return };
+        let lru = core.lru_of(to);
+        for all in all.chunk_by(|a, b| core.node_of(a.from).has(b.from)) {
+            let sum = |count: fn(&Self) -> u32| all.iter().map(count).sum();
+            all[0].count(sum(|one| one.file), sum(|one| one.dirty));
+        }
+        let frames = all.into_iter().map(|one| std::mem::ManuallyDrop::new(one).to);
+        lru.add_all(&core.folios, frames);
+    }
+
+    /// The counters of both nodes.
+    fn count(&self, file: u32, dirty: u32) {
+        let from = &self.core.node_of(self.from).counters;
+        let to = &self.core.node_of(self.to).counters;
+        if file > 0 {
+            to.nr_file_pages.add(file);
+            from.nr_file_pages.sub(file);
+        }
+        if dirty > 0 && !broken("counter-left-behind") {
+            to.nr_dirty.add(dirty);
+            from.nr_dirty.sub(dirty);
+        }
     }
 }
 
@@ -149,10 +172,27 @@ pub(crate) struct Copied<'c> {
 #[must_use]
 #[derive(Debug)]
 pub(crate) struct Switched<'c> {
-    /// None when it is there already.
-    pub(super) list: Option<Listed<'c>>,
+    /// None when that is done.
+    pub(super) unlisted: Option<Unlisted<'c>>,
     pub(super) entries: MigrationEntries<'c>,
     pub(super) destination: Fresh<'c>,
     pub(super) source_lock: FolioLock<'c>,
     pub(super) source: Released<'c>,
+}
+
+/// The slots of the file that was changed last: locked from one page of a batch to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Open<'c>(Option<(&'c Mapping, Slots<'c>)>);
+
+impl<'c> Open<'c> {
+    /// Those of this file, and of no other any more.
+    pub(super) fn slots(&mut self, mapping: &'c Mapping) -> &mut Slots<'c> {
+        let open = self.0.take().filter(|(open, _)| std::ptr::eq(*open, mapping));
+        &mut self.0.insert(open.unwrap_or_else(|| (mapping, mapping.pages.lock()))).1
+    }
+
+    /// Before anything else is done than the next switch.
+    pub(super) fn close(&mut self) {
+        self.0 = None;
+    }
 }

@@ -77,7 +77,7 @@ fn switch_beside(look: fn(&World), ahead: bool) {
         world.core.hints.set(world.mapping.identity(PageIndex(0)), 1, destination);
     }
     let looking = world.spawn(look);
-    match moving.switch(copied.unwrap()) {
+    match moving.switch_alone(copied.unwrap()) {
         Ok(switched) => {
             moving.finish_alone(switched);
             world.reuse();

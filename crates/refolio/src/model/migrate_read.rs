@@ -47,7 +47,7 @@ fn from_the_switch_on() {
     let page = world.place(0);
     let copied = moving.prepare_alone(&page).and_then(|unmapped| moving.copy(unmapped));
     let reader = world.spawn(read);
-    moving.finish_alone(moving.switch(copied.unwrap()).unwrap());
+    moving.finish_alone(moving.switch_alone(copied.unwrap()).unwrap());
     world.reuse();
     reader.join().unwrap();
     world.check_at_rest(&[full(first(0))]);

@@ -38,7 +38,7 @@ fn meeting() {
         world.resize(1);
         drop(world.page(0));
     });
-    if let Ok(switched) = moving.switch(copied.unwrap()) {
+    if let Ok(switched) = moving.switch_alone(copied.unwrap()) {
         moving.finish_alone(switched);
         reached("moved");
     }
