@@ -3,10 +3,12 @@
 //! Nothing is allocated on the node from the first moment on. What is there moves to the other
 //! nodes, the fastest first; what finds no room is evicted. What stays is named, with who holds it.
 
+use std::slice;
 use std::time::Instant;
 
 use crate::core::Core;
 use crate::error::{Error, Result};
+use crate::evict;
 use crate::node::Node;
 use crate::passes::{self, Migrate};
 use crate::place::Place;
@@ -52,7 +54,8 @@ pub(crate) fn drain(core: &Core, node: NodeId, how: &Migrate<'_>) -> Result<Repo
                         homeless.push(place);
                         continue;
                     }
-                    if evict(core, &place) {
+                    // What found no room elsewhere.
+                    if evict::places(core, slice::from_ref(&place)) > 0 {
                         page.outcome = Outcome::Gone;
                     }
                 }
@@ -85,16 +88,6 @@ fn take_out_of_use<'c>(core: &'c Core, node: &Node) -> Result<Vec<&'c Node>> {
     }
     node.set_offline(true);
     Ok(others)
-}
-
-/// Evicts what found no room elsewhere; whether it went.
-fn evict(core: &Core, place: &Place) -> bool {
-    match (place, place.folio()) {
-        (Place::File(mapping, index), Some(frame)) => {
-            reclaim::evict(core, mapping, *index, frame) > 0
-        }
-        _ => false,
-    }
 }
 
 /// Folios that left their file or their view, but not their holders: nothing can move them.

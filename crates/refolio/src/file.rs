@@ -10,6 +10,7 @@ use crate::cache::Inner;
 use crate::core::{Core, FolioRef};
 use crate::error::{Error, Result};
 use crate::errseq::Seen;
+use crate::evict;
 use crate::folio::Use;
 use crate::holder::Held;
 use crate::mapping::Mapping;
@@ -24,7 +25,7 @@ use crate::truncate;
 use crate::units::{MAX_FILE_BYTES, NodeId, PAGE_SIZE, PageIndex, pieces};
 use crate::view::View;
 use crate::writeback::{self, Patience};
-use crate::{fault, read, reclaim, write};
+use crate::{fault, read, write};
 
 /// A handle to a file whose pages the cache holds.
 ///
@@ -442,13 +443,7 @@ impl File {
         self.core.ahead.forget(&self.mapping);
         writeback::write_range(self.core(), &self.mapping, pages.clone(), Patience::Wait)?;
         writeback::wait_range(self.core(), &self.mapping, pages.clone())?;
-        let mut evicted = 0;
-        for place in self.places(pages) {
-            if let (Some(frame), Place::File(mapping, index)) = (place.folio(), &place) {
-                evicted += u64::from(reclaim::evict(self.core(), mapping, *index, frame));
-            }
-        }
-        Ok(evicted)
+        Ok(evict::places(self.core(), &self.places(pages)))
     }
 
     /// Gives up the handle; the last one takes the pages with it.

@@ -1,13 +1,17 @@
-//! Frames in hand: taken from a node, and given back to it, many under one lock.
+//! What is in hand from one page to the next: frames that are taken and given back together, and the
+//! slots of a file.
 //!
-//! Threads that move or evict pages meet at the locks of a node. Who does many pages takes each of them
-//! once for all, not once a page; what he has in hand meanwhile is nobody else's, and free to nobody.
+//! Threads that move or evict pages meet at the locks of nodes and files. Who does many pages takes each
+//! of them once for all, not once a page. Frames that he has in hand meanwhile are nobody else's, and
+//! free to nobody.
 
 use crate::core::{Core, FolioLock, Fresh};
 use crate::folio::state::{Flag, Put};
+use crate::mapping::Mapping;
 use crate::node::Node;
 use crate::sync::call;
 use crate::units::{FrameNo, pages};
+use refolio_xarray::Locked as Slots;
 
 /// Free frames of a node, for single pages that come there. What is not used goes back.
 #[derive(Debug)]
@@ -48,15 +52,17 @@ impl Drop for Room<'_> {
 }
 
 impl Core {
-    /// Takes folios of one node off their lists, and counts them: which of them.
-    pub fn isolate_all(&self, frames: &[FrameNo]) -> Vec<bool> {
-        let Some(first) = frames.first() else { return Vec::new() };
-        let isolated = self.lru_of(*first).isolate_all(&self.folios, frames);
-        let pages =
-            |(frame, is): (&FrameNo, &bool)| if *is { self.folio(*frame).pages() } else { 0 };
-        let isolated_pages = frames.iter().zip(&isolated).map(pages).sum();
-        self.node_of(*first).counters.nr_isolated.add(isolated_pages);
-        isolated
+    /// Takes folios off their lists, and counts them: which of them.
+    pub fn isolate(&self, frames: &[FrameNo]) -> Vec<bool> {
+        let nodes = frames.chunk_by(|a, b| self.node_of(*a).has(*b));
+        let isolated = nodes.flat_map(|frames| {
+            let isolated = self.lru_of(frames[0]).isolate(&self.folios, frames);
+            let those = frames.iter().zip(&isolated).filter(|(_, isolated)| **isolated);
+            let sum = those.map(|(frame, _)| self.folio(*frame).pages()).sum();
+            self.node_of(frames[0]).counters.nr_isolated.add(sum);
+            isolated
+        });
+        isolated.collect()
     }
 }
 
@@ -99,6 +105,13 @@ impl<'c> Emptied<'c> {
         });
         self.folios.push(Released { frame, order, is_free });
     }
+
+    /// A folio that was isolated, and is frozen: nobody has a reference. How many frames it has.
+    pub fn push_frozen(&mut self, frame: FrameNo) -> u32 {
+        let order = call(|| self.core.retire(frame));
+        self.folios.push(Released { frame, order, is_free: true });
+        pages(order)
+    }
 }
 
 impl Drop for Emptied<'_> {
@@ -110,6 +123,23 @@ impl Drop for Emptied<'_> {
             let free = folios.iter().filter(|folio| folio.is_free);
             node.free_all(free.map(|folio| (folio.frame, folio.order)));
         }
+    }
+}
+
+/// The slots of the file that was changed last: locked from one page to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Open<'c>(Option<(&'c Mapping, Slots<'c>)>);
+
+impl<'c> Open<'c> {
+    /// Those of this file, and of no other any more.
+    pub fn slots(&mut self, mapping: &'c Mapping) -> &mut Slots<'c> {
+        let open = self.0.take().filter(|(open, _)| std::ptr::eq(*open, mapping));
+        &mut self.0.insert(open.unwrap_or_else(|| (mapping, mapping.pages.lock()))).1
+    }
+
+    /// Before anything else is done than to change the next page's slot.
+    pub fn close(&mut self) {
+        self.0 = None;
     }
 }
 
@@ -163,8 +193,8 @@ mod tests {
         let (first, second) = frames.split_at(2);
         for frames in [first, second] {
             core.lru_of(frames[0]).add_all(&core.folios, frames.iter().copied());
-            assert_eq!(core.isolate_all(frames), [true, true]);
-            assert_eq!(core.isolate_all(frames), [false, false], "they are isolated already");
+            assert_eq!(core.isolate(frames), [true, true]);
+            assert_eq!(core.isolate(frames), [false, false], "they are isolated already");
         }
         assert_eq!(isolated(), [2, 5]);
         let mut emptied = Emptied::new(&core);

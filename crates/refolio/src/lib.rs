@@ -11,6 +11,7 @@ mod units;
 
 mod buddy;
 mod errseq;
+mod evict;
 mod folio;
 mod frame;
 mod holder;

@@ -115,17 +115,11 @@ impl Lru {
         });
     }
 
-    /// Takes a folio off its list, with a reference; false when it is not on one (somebody else has
-    /// it isolated, or it is new), or is frozen, or free.
+    /// Takes folios of this node off their lists, with a reference; false for one that is not on a list
+    /// (somebody else has it isolated, or it is new), or is frozen, or free.
     #[doc(alias = "folio_isolate_lru")]
     #[must_use]
-    pub fn isolate(&self, folios: &Folios, frame: FrameNo) -> bool {
-        call(|| self.lists.lock().isolate(folios, self.first, frame))
-    }
-
-    /// The same of many, all of this node: which of them.
-    #[must_use]
-    pub fn isolate_all(&self, folios: &Folios, frames: &[FrameNo]) -> Vec<bool> {
+    pub fn isolate(&self, folios: &Folios, frames: &[FrameNo]) -> Vec<bool> {
         call(|| {
             let mut lists = self.lists.lock();
             frames.iter().map(|frame| lists.isolate(folios, self.first, *frame)).collect()
@@ -392,7 +386,7 @@ mod tests {
             .collect();
         lru.add_for(Use::Passing, &core.folios, late);
         core.folio(used).state.set(Flag::REFERENCED);
-        assert!(lru.isolate(&core.folios, away));
+        assert_eq!(lru.isolate(&core.folios, &[away]), [true]);
         let is_busy = std::ptr::from_ref(core.folio(busy));
         let can_go = |folio: &Folio| !std::ptr::eq(folio, is_busy);
         let (cold, scanned) = lru.coldest(&core.folios, 1, 256, false, can_go);

@@ -27,7 +27,7 @@ use crate::folio::Identity;
 use crate::folio::state::{Flag, Freeze};
 use crate::form::Form;
 use crate::frame::Streams;
-use crate::hand::{Emptied, Room};
+use crate::hand::{Emptied, Open, Room};
 use crate::mapping::Mapping;
 use crate::node::Node;
 use crate::place::Place;
@@ -35,7 +35,7 @@ use crate::sync::{broken, call, narrate};
 use crate::trace::Step;
 use crate::units::{FrameNo, folio_bytes};
 use crate::watch::Watch;
-pub(crate) use held::{Copied, Isolated, Open, Switched, Unmapped};
+pub(crate) use held::{Copied, Isolated, Switched, Unmapped};
 use held::{Locked, Unlisted};
 use refolio_xarray::{Entry, Locked as Slots};
 
@@ -94,8 +94,7 @@ impl<'c> Move<'c> {
         let core = self.core;
         let wanted: Vec<_> = places.iter().map(|place| self.look_up(place)).collect();
         let frames: Vec<_> = wanted.iter().flatten().map(|(frame, _)| *frame).collect();
-        let nodes = frames.chunk_by(|a, b| core.node_of(*a).has(*b));
-        let mut isolated = nodes.flat_map(|frames| core.isolate_all(frames));
+        let mut isolated = core.isolate(&frames).into_iter();
         let each = wanted.into_iter().zip(places).map(|(wanted, place)| {
             let (frame, again) = wanted?;
             if isolated.next() == Some(true) {

@@ -4,29 +4,18 @@
 //! room, and a page that is merely passing (see `lru.rs`) has none made there. Only where there is none
 //! it is evicted: written back if it is dirty, unmapped, frozen, and replaced by a shadow in its slot.
 //! Anonymous pages have nowhere else to go and only move.
-//!
-//! One eviction:
-//! ```text
-//! isolate   off the LRU, +1 reference                        undo: put back
-//! lock      is it still the page, clean, not under writeback? undo: unlock
-//! unmap     every table entry becomes empty                  (they fault it in again)
-//! freeze    from isolation + pages + private: nobody else holds it
-//! store     the shadow; the folio leaves its file, for good
-//! free
-//! ```
 
-use crate::core::{Core, FolioLock, Fresh};
+use crate::core::{Core, Fresh};
 use crate::error::{Error, Result};
+use crate::evict::{self, Leaving};
 use crate::folio::Folio;
-use crate::folio::state::{Flag, Freeze};
+use crate::folio::state::Flag;
 use crate::lru::Victim;
-use crate::mapping::Mapping;
 use crate::node::Node;
 use crate::passes;
 use crate::place::Place;
-use crate::sync::{Arc, broken, call};
-use crate::units::{BLOCK, FrameNo, PageIndex, pages};
-use crate::writeback::{self, Patience};
+use crate::sync::call;
+use crate::units::{BLOCK, FrameNo, pages};
 use refolio_xarray::Entry;
 use std::cell::Cell;
 use std::ops::Range;
@@ -39,9 +28,6 @@ const BATCH: usize = if cfg!(refolio_model) { 2 } else { 32 };
 /// And at most, where more frames are missing. (Pages that were read in together lie together on the
 /// list, and in memory: they are to go together.)
 const MAX_BATCH: usize = if cfg!(refolio_model) { 2 } else { 128 };
-
-/// Dirty pages around a dirty victim that are written with it.
-const WRITE_AROUND: u64 = if cfg!(refolio_model) { 2 } else { 256 };
 
 /// A new folio on the fastest node that has room; room is made where there is none.
 ///
@@ -242,24 +228,39 @@ pub(crate) fn shrink(core: &Core, node: &Node, target: u32) -> u64 {
             call(|| lru.coldest(&core.folios, count, limit, fruitless > 0, can_go));
         core.events.pgscan.add(scanned as u32);
         let before = freed;
+        let mut leaving = Vec::new();
         for victim in cold {
-            let went = call(|| discard(core, node, victim));
-            if went == 0 && core.folio(victim.frame).state.has(Flag::ANON) {
-                anonymous.set(false);
+            match call(|| demote(core, node, victim)) {
+                Demoted::Went(pages) => freed += u64::from(pages),
+                Demoted::Leaves(page) => leaving.push(page),
+                Demoted::Homeless => anonymous.set(false),
+                Demoted::Gone => {}
             }
-            freed += u64::from(went);
         }
+        freed += u64::from(evict::all(core, &leaving));
         fruitless = if freed == before { fruitless + 1 } else { 0 };
     }
     core.events.pgsteal.add(freed as u32);
     freed
 }
 
-/// Moves one folio down, or evicts it; how many frames of its node that freed.
-fn discard(core: &Core, node: &Node, victim: Victim) -> u32 {
+/// What became of a victim.
+#[cfg_attr(refolio_explore, derive(Hash))]
+enum Demoted {
+    /// Down, with so many pages.
+    Went(u32),
+    /// No node below has room for it: it is to be evicted.
+    Leaves(Leaving),
+    /// The same, but it has no store to come back from.
+    Homeless,
+    Gone,
+}
+
+/// Moves one folio down, if a node below has room for it.
+fn demote(core: &Core, node: &Node, victim: Victim) -> Demoted {
     let Victim { frame, passing } = victim;
     let size = core.folio(frame).pages();
-    let Some(place) = place_of(core, frame) else { return 0 };
+    let Some(place) = place_of(core, frame) else { return Demoted::Gone };
     let lower = core.nodes.iter().filter(|other| other.id > node.id && !other.is_offline());
     for other in lower {
         if other.nr_free_pages() < other.marks.low + size {
@@ -272,12 +273,13 @@ fn discard(core: &Core, node: &Node, victim: Victim) -> u32 {
         }
         if passes::demote(core, &place, other) {
             core.events.pgdemote.add(size);
-            return size;
+            return Demoted::Went(size);
         }
     }
     match place {
-        Place::File(mapping, index) => evict(core, &mapping, index, frame),
-        Place::Table(..) => 0,
+        Place::File(mapping, index) => Demoted::Leaves(Leaving { mapping, index, frame }),
+        Place::Table(..) if core.folio(frame).state.has(Flag::ANON) => Demoted::Homeless,
+        Place::Table(..) => Demoted::Gone,
     }
 }
 
@@ -295,79 +297,6 @@ pub(crate) fn place_of(core: &Core, frame: FrameNo) -> Option<Place> {
             Some(Place::Table(site.table, at))
         }
     }
-}
-
-/// Evicts one folio of a file, if it is `frame`; how many frames that freed. A dirty one is written
-/// back first, with those around it.
-pub(crate) fn evict(core: &Core, mapping: &Arc<Mapping>, index: PageIndex, frame: FrameNo) -> u32 {
-    if core.folio(frame).state.has(Flag::DIRTY) {
-        let around = index.0..index.0.saturating_add(WRITE_AROUND);
-        // A failure is recorded for `sync`; the page stays dirty, and here.
-        if let Err(error) = writeback::write_range(core, mapping, around, Patience::Skip) {
-            tracing::warn!(%error, "writeback of a page that was to be evicted");
-            return 0;
-        }
-    }
-    if !core.lru_of(frame).isolate(&core.folios, frame) {
-        return 0;
-    }
-    let node = core.node_of(frame);
-    let size = core.folio(frame).pages();
-    node.counters.nr_isolated.add(size);
-    let evicted = try_evict(core, mapping, frame);
-    node.counters.nr_isolated.sub(size);
-    if evicted {
-        core.free(frame);
-        return size;
-    }
-    if !broken("evict-forgets-list") {
-        core.lru_of(frame).add(&core.folios, frame);
-    }
-    core.put(frame);
-    0
-}
-
-/// From lock to store; afterwards the folio is frozen, and of no file.
-#[doc(alias = "__remove_mapping")]
-fn try_evict(core: &Core, mapping: &Arc<Mapping>, frame: FrameNo) -> bool {
-    let folio = core.folio(frame);
-    if !folio.state.try_lock() && !broken("evict-skips-lock") {
-        return false;
-    }
-    let _lock = FolioLock { core, frame };
-    let Some(identity) = folio.identity().filter(|id| id.mapping() == mapping.id) else {
-        return false;
-    };
-    // Numbers are used again: it may be of another file that has this one's now.
-    if mapping.peek(identity.index()).is_none_or(|(there, _)| there != frame) {
-        return false;
-    }
-    let state = folio.state.flags();
-    let busy = state.has(Flag::WRITEBACK) && !broken("writeback-unprotected")
-        || state.has(Flag::DIRTY) && !broken("evict-drops-dirty");
-    // A page that was marked as not to be trusted must not come back from the store, trusted.
-    if busy || !state.has(Flag::UPTODATE) || state.has(Flag::POISONED) {
-        return false;
-    }
-    if !broken("evict-skips-unmap") {
-        core.tables.unmap(&core.folios, frame);
-    }
-    let mut slots = mapping.pages.lock();
-    let expected = 1 + folio.expected_references();
-    if folio.state.freeze(expected) != Freeze::Frozen {
-        return false;
-    }
-    let shadow = core.shadows.leave(folio.pages());
-    let stored = slots.store(identity.index().0, folio.order(), shadow);
-    debug_assert!(stored.is_ok(), "an entry is exchanged for one of its own order");
-    folio.clear_identity();
-    folio.state.test_and_clear(Flag::PRIVATE);
-    drop(slots);
-    let node = core.node_of(frame);
-    mapping.nr_pages.sub(folio.pages());
-    node.counters.nr_file_pages.sub(folio.pages());
-    core.shadows.keep(mapping, identity.index(), shadow);
-    true
 }
 
 /// Whether a page whose shadow was found belongs to the working set.

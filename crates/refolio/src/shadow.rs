@@ -16,12 +16,13 @@ use crate::sync::plain::{Mutex, lock};
 use crate::units::PageIndex;
 use refolio_xarray::Entry;
 
+/// What one page has left.
 #[derive(Debug)]
-struct Shadow {
+pub(crate) struct Shadow {
     mapping: Weak<Mapping>,
     index: PageIndex,
     /// The slot holds this exactly while the shadow is the one that is meant.
-    entry: Entry,
+    pub entry: Entry,
 }
 
 /// Which shadow it is, to the checker of states.
@@ -46,27 +47,34 @@ impl Shadows {
         Self { ring: Mutex::default(), capacity: frames, evicted: Count::default() }
     }
 
-    /// What to leave in the slot of a folio of 2^order pages that is evicted now.
+    /// What to leave in the slot of a folio that is evicted now.
     #[doc(alias = "workingset_eviction")]
-    pub fn leave(&self, pages: u32) -> Entry {
+    pub fn leave(&self, mapping: &Arc<Mapping>, index: PageIndex, pages: u32) -> Shadow {
         self.evicted.add(pages);
-        Entry::value(self.evicted.get())
+        let entry = Entry::value(self.evicted.get());
+        Shadow { mapping: Arc::downgrade(mapping), index, entry }
     }
 
-    /// Remembers a shadow that was stored, and takes the oldest one back when there are too many.
-    pub fn keep(&self, mapping: &Arc<Mapping>, index: PageIndex, entry: Entry) {
-        let oldest = {
+    /// Remembers shadows that were stored, and takes the oldest ones back when there are too many.
+    pub fn keep(&self, shadows: Vec<Shadow>) {
+        if shadows.is_empty() {
+            return;
+        }
+        let oldest: Vec<_> = {
             let mut ring = lock(&self.ring);
-            ring.push_back(Shadow { mapping: Arc::downgrade(mapping), index, entry });
-            if ring.len() > self.capacity { ring.pop_front() } else { None }
+            ring.extend(shadows);
+            let too_many = ring.len().saturating_sub(self.capacity);
+            ring.drain(..too_many).collect()
         };
-        let Some(oldest) = oldest else { return };
-        if let Some(mapping) = oldest.mapping.upgrade() {
-            let mut pages = mapping.pages.lock();
-            let still =
-                |found: Entry| found.is_value() && found.payload() == oldest.entry.payload();
-            if pages.load(oldest.index.0).is_some_and(still) {
-                pages.erase(oldest.index.0);
+        for shadows in oldest.chunk_by(|a, b| Weak::ptr_eq(&a.mapping, &b.mapping)) {
+            let Some(mapping) = shadows[0].mapping.upgrade() else { continue };
+            let mut slots = mapping.pages.lock();
+            for shadow in shadows {
+                let is_it =
+                    |found: Entry| found.is_value() && found.payload() == shadow.entry.payload();
+                if slots.load(shadow.index.0).is_some_and(is_it) {
+                    slots.erase(shadow.index.0);
+                }
             }
         }
     }

@@ -306,8 +306,9 @@ fn zero_rest(
 mod tests {
     use super::*;
     use crate::builder::{NodeOptions, assemble};
+    use crate::evict::{self, Leaving};
+    use crate::fault;
     use crate::store::MemStore;
-    use crate::{fault, reclaim};
 
     #[test]
     fn the_shadows_of_evicted_pages_go_with_the_part_of_the_file_that_is_cut_off() {
@@ -319,7 +320,8 @@ mod tests {
         let mapping = core.mappings.open(None, new).unwrap();
         for index in (0..pages).map(PageIndex) {
             let frame = fault::page(&core, &mapping, index).unwrap().0.frame;
-            assert_eq!(reclaim::evict(&core, &mapping, index, frame), 1);
+            let leaving = Leaving { mapping: mapping.clone(), index, frame };
+            assert_eq!(evict::all(&core, &[leaving]), 1);
         }
         assert!(mapping.pages.node_count() > 1, "each page has left a shadow");
         set_len(&core, &mapping, PAGE_SIZE as u64).unwrap();

@@ -16,6 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "batch",
             "drain",
+            "evict",
             "fault",
             "fill",
             "form",

@@ -11,7 +11,6 @@ use crate::mapping::Mapping;
 use crate::sync::broken;
 use crate::table::MigrationEntries;
 use crate::units::FrameNo;
-use refolio_xarray::Locked as Slots;
 
 /// Off its list. Dropping it puts it back.
 #[derive(Debug)]
@@ -178,21 +177,4 @@ pub(crate) struct Switched<'c> {
     pub(super) destination: Fresh<'c>,
     pub(super) source_lock: FolioLock<'c>,
     pub(super) source: Released<'c>,
-}
-
-/// The slots of the file that was changed last: locked from one page of a batch to the next.
-#[derive(Debug, Default)]
-pub(crate) struct Open<'c>(Option<(&'c Mapping, Slots<'c>)>);
-
-impl<'c> Open<'c> {
-    /// Those of this file, and of no other any more.
-    pub(super) fn slots(&mut self, mapping: &'c Mapping) -> &mut Slots<'c> {
-        let open = self.0.take().filter(|(open, _)| std::ptr::eq(*open, mapping));
-        &mut self.0.insert(open.unwrap_or_else(|| (mapping, mapping.pages.lock()))).1
-    }
-
-    /// Before anything else is done than the next switch.
-    pub(super) fn close(&mut self) {
-        self.0 = None;
-    }
 }

@@ -8,6 +8,7 @@ use std::iter;
 use crate::builder::{NodeOptions, assemble};
 use crate::core::{Core, FolioRef, Why};
 use crate::error::Error;
+use crate::evict::{self, Leaving};
 use crate::folio::Use;
 use crate::folio::state::Flag;
 use crate::form::Form;
@@ -21,7 +22,7 @@ use crate::table::{Backing, Sharing, Table};
 use crate::units::{FrameNo, NodeId, PAGE_SIZE, PageIndex, Vpn};
 use crate::watch::Watch;
 use crate::writeback::{self, Patience};
-use crate::{fault, read, reclaim, truncate, write};
+use crate::{fault, read, truncate, write};
 use refolio_xarray::Mark;
 
 /// Folios of each node.
@@ -200,7 +201,8 @@ impl World {
                 reached("nothing to evict");
                 return false;
             };
-            let freed = reclaim::evict(&self.core, &self.mapping, PageIndex(index), frame);
+            let (mapping, index) = (self.mapping.clone(), PageIndex(index));
+            let freed = evict::all(&self.core, &[Leaving { mapping, index, frame }]);
             reached(if freed > 0 { "evicted" } else { "not evicted" });
             freed > 0
         })
