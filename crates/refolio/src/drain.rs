@@ -4,7 +4,7 @@
 //! nodes, the fastest first; what finds no room is evicted. What stays is named, with who holds it.
 
 use std::slice;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::core::Core;
 use crate::error::{Error, Result};
@@ -23,9 +23,13 @@ const SWEEPS: u32 = 3;
 
 /// Where every folio of a node is known.
 pub(crate) fn places_on(core: &Core, node: &Node) -> Vec<Place> {
-    let frames = node.first.0..node.first.0 + node.frames;
-    let used = frames.map(FrameNo).filter(|f| core.folio(*f).state.load().references() > 0);
-    used.filter_map(|frame| reclaim::place_of(core, frame)).collect()
+    used_on(core, node).filter_map(|frame| reclaim::place_of(core, frame)).collect()
+}
+
+/// The first frames of a node's folios that somebody has a reference to.
+fn used_on(core: &Core, node: &Node) -> impl Iterator<Item = FrameNo> {
+    let frames = (node.first.0..node.first.0 + node.frames).map(FrameNo);
+    frames.filter(|frame| core.folio(*frame).state.load().references() > 0)
 }
 
 /// Empties a node; see [`Cache::drain`](crate::Cache::drain).
@@ -65,6 +69,7 @@ pub(crate) fn drain(core: &Core, node: NodeId, how: &Migrate<'_>) -> Result<Repo
         }
     }
     report.outcomes.extend(orphans(core, source));
+    wait_for_frames_in_hand(core, source);
     let hotplug = plain::lock(&core.hotplug);
     // Back in use meanwhile? Then what is free now may hold somebody's bytes in a moment.
     if source.is_offline() && source.nr_free_pages() == source.frames {
@@ -76,6 +81,20 @@ pub(crate) fn drain(core: &Core, node: NodeId, how: &Migrate<'_>) -> Result<Repo
     drop(hotplug);
     report.elapsed = start.elapsed();
     Ok(report)
+}
+
+/// How often frames are looked for that are neither free nor a folio's, a millisecond apart: they are in
+/// the hands of somebody who moves, evicts or reads pages in, and come back in a moment.
+const LOOKS: u32 = if cfg!(refolio_model) { 0 } else { 100 };
+
+fn wait_for_frames_in_hand(core: &Core, node: &Node) {
+    for _ in 0..LOOKS {
+        let in_hand = node.nr_free_pages() < node.frames && used_on(core, node).next().is_none();
+        if !in_hand {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// Nothing is allocated on the node from here on; the nodes that are left in use.
@@ -92,9 +111,7 @@ fn take_out_of_use<'c>(core: &'c Core, node: &Node) -> Result<Vec<&'c Node>> {
 
 /// Folios that left their file or their view, but not their holders: nothing can move them.
 fn orphans(core: &Core, node: &Node) -> Vec<PageOutcome> {
-    let frames = (node.first.0..node.first.0 + node.frames).map(FrameNo);
-    let held = frames.filter(|frame| core.folio(*frame).state.load().references() > 0);
-    let orphaned = held.filter(|frame| reclaim::place_of(core, *frame).is_none());
+    let orphaned = used_on(core, node).filter(|frame| reclaim::place_of(core, *frame).is_none());
     let busy = orphaned.map(|frame| PageOutcome {
         owner: Owner::Orphan,
         kind: Kind::FileClean,
@@ -102,4 +119,36 @@ fn orphans(core: &Core, node: &Node) -> Vec<PageOutcome> {
         outcome: Outcome::Busy { holders: core.holders(frame) },
     });
     busy.collect()
+}
+
+#[cfg(all(test, not(refolio_model)))]
+mod tests {
+    use super::*;
+    use crate::builder::{NodeOptions, assemble};
+    use crate::hand::Room;
+
+    #[test]
+    fn frames_in_somebodys_hand_are_waited_for_before_the_memory_is_given_back() {
+        let nodes = [NodeOptions::new(64 << 20), NodeOptions::new(64 << 20)];
+        let core = assemble(&nodes, false).unwrap();
+        let node = &core.nodes[0];
+        core.frames.write(node.first, 0, &[7; 64]);
+        let (taken, when_taken) = std::sync::mpsc::channel();
+        std::thread::scope(|threads| {
+            threads.spawn(|| {
+                let room = Room::new(&core, node, 0, 64);
+                taken.send(()).unwrap();
+                while !node.is_offline() {
+                    std::thread::yield_now();
+                }
+                std::thread::sleep(Duration::from_millis(5));
+                drop(room);
+            });
+            when_taken.recv().unwrap();
+            drain(&core, node.id, &Migrate::new()).unwrap();
+        });
+        let mut bytes = [1; 64];
+        core.frames.read(node.first, 0, &mut bytes);
+        assert_eq!(bytes, [0; 64], "memory that was given back has come anew");
+    }
 }

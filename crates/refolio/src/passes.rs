@@ -250,7 +250,8 @@ impl Passes<'_> {
     fn batch(&mut self, batch: Vec<Pending>) -> Option<u32> {
         let places: Vec<_> = batch.iter().map(|page| &self.places[page.place]).collect();
         let isolated = self.moving.isolate(&places);
-        let mut room = self.moving.room(isolated.iter().flatten().count());
+        let single = |source: &&Isolated<'_>| source.order() == 0;
+        let mut room = self.moving.room(isolated.iter().flatten().filter(single).count());
         let mut out_of_memory = None;
         let mut prepared = Vec::with_capacity(batch.len());
         for ((page, place), isolated) in batch.into_iter().zip(places).zip(isolated) {

@@ -185,6 +185,21 @@ fn a_pinned_page_is_not_even_copied() {
 }
 
 #[test]
+fn large_folios_move_to_a_node_that_has_room_for_them_and_no_more() {
+    // 15 folios of 16 pages, and as many frames.
+    let nodes = [NodeOptions::new(1 << 20), NodeOptions::new(15 * 16 * PAGE_SIZE as u64)];
+    let builder = nodes.into_iter().fold(Cache::builder(), |builder, node| builder.node(node));
+    let cache = builder.background(false).build().unwrap();
+    let store = MemStore::with_bytes(vec![7; 15 * 16 * PAGE_SIZE]);
+    let file = cache.open_store(store, &OpenOptions::new().order(4)).unwrap();
+    file.load(0..15 * 16).unwrap();
+    let at_once = Migrate::new().mode(Mode::Async);
+    let report = file.migrate(0..15 * 16, NodeId(1), &at_once).unwrap();
+    assert!(report.outcomes.iter().all(|page| page.order == 4), "{report:?}");
+    assert_eq!((report.outcomes.len(), report.counts().moved), (15, 15 * 16));
+}
+
+#[test]
 fn who_watches_a_batch_may_use_its_file_meanwhile() {
     let cache = cache();
     let store = MemStore::with_bytes(vec![7; (8 + 64) * PAGE_SIZE]);

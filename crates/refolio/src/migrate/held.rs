@@ -36,6 +36,10 @@ impl<'c> Isolated<'c> {
         self.frame
     }
 
+    pub fn order(&self) -> u32 {
+        self.folio().order()
+    }
+
     pub(super) fn folio(&self) -> &'c Folio {
         self.core.folio(self.frame)
     }
