@@ -143,3 +143,60 @@ fn try_evict<'p>(core: &Core, page: &'p Leaving, open: &mut Open<'p>) -> Option<
     core.node_of(*frame).counters.nr_file_pages.sub(folio.pages());
     Some(shadow)
 }
+
+#[cfg(all(test, not(refolio_model)))]
+mod tests {
+    use super::*;
+    use crate::builder::{NodeOptions, assemble};
+    use crate::error::Error;
+    use crate::folio::Use;
+    use crate::store::MemStore;
+    use crate::units::PAGE_SIZE;
+    use crate::{fault, write};
+
+    /// A file of as many pages, on the first of two nodes.
+    fn cached(core: &Core, store: &Arc<MemStore>, pages: u64) -> (Arc<Mapping>, Vec<Leaving>) {
+        let store = store.clone();
+        let new = |id| Ok::<_, Error>(Mapping::new(id, store, pages * PAGE_SIZE as u64, 0, None));
+        let mapping = core.mappings.open(None, new).unwrap();
+        let leaving = (0..pages).map(PageIndex).map(|index| {
+            let frame = fault::page(core, &mapping, index).unwrap().0.frame;
+            Leaving { mapping: mapping.clone(), index, frame }
+        });
+        let leaving = leaving.collect();
+        (mapping, leaving)
+    }
+
+    #[test]
+    fn a_dirty_page_goes_when_it_is_with_its_store_and_so_are_those_around_it() {
+        let nodes = [NodeOptions::new(1 << 20), NodeOptions::new(1 << 20)];
+        let core = assemble(&nodes, false).unwrap();
+        let store = Arc::new(MemStore::with_bytes(vec![1; 3 * PAGE_SIZE]));
+        let (mapping, leaving) = cached(&core, &store, 3);
+        for index in 1..3 {
+            let offset = index * PAGE_SIZE as u64;
+            write::to_file(&core, &mapping, Use::Counts, &[9], offset).unwrap();
+        }
+        assert_eq!(all(&core, &leaving[1..2]), 1);
+        let bytes = store.bytes();
+        assert_eq!((bytes[PAGE_SIZE], bytes[2 * PAGE_SIZE]), (9, 9));
+        assert!(!core.folio(leaving[2].frame).state.has(Flag::DIRTY));
+    }
+
+    #[test]
+    fn one_that_is_held_stays_on_its_list_and_the_others_go() {
+        let nodes = [NodeOptions::new(1 << 20), NodeOptions::new(1 << 20)];
+        let core = assemble(&nodes, false).unwrap();
+        let store = Arc::new(MemStore::with_bytes(vec![1; 4 * PAGE_SIZE]));
+        let (mapping, leaving) = cached(&core, &store, 4);
+        let free = core.nodes[0].nr_free_pages();
+        let held = fault::page(&core, &mapping, PageIndex(2)).unwrap().0;
+        assert_eq!(all(&core, &leaving), 3);
+        assert_eq!(core.nodes[0].nr_free_pages(), free + 3);
+        assert_eq!(core.nodes[0].counters.nr_isolated.get(), 0);
+        assert!(held.folio().state.has(Flag::ON_LRU));
+        assert_eq!(mapping.nr_pages.get(), 1);
+        drop(held);
+        assert_eq!(all(&core, &leaving), 1, "those that went are not taken for others");
+    }
+}
