@@ -338,8 +338,55 @@ mod tests {
         assert_eq!((cold.len(), scanned), (5, 5));
         cold.dedup();
         assert_eq!(cold.len(), 5);
-        // Nothing that can go is no reason to look at the same ones again, either.
+        // Nothing that can go is no reason to look at the same ones again, either; also by force.
         assert_eq!(lru.coldest(&core.folios, 32, 256, false, |_| false), (vec![], 5));
+        assert_eq!(lru.coldest(&core.folios, 32, 256, true, |_| false), (vec![], 5));
+        // As many as are asked for, and no more looked at than may be.
+        let cold = |count, scan| {
+            let (cold, scanned) = lru.coldest(&core.folios, count, scan, false, |_| true);
+            (cold.len(), scanned)
+        };
+        assert_eq!((cold(2, 256), cold(5, 3)), ((2, 2), (3, 3)));
+    }
+
+    #[test]
+    fn active_folios_are_looked_at_when_they_are_more_or_by_force_and_those_used_go_round_again() {
+        let core = assemble(&[NodeOptions::new(64 << 20)], false).unwrap();
+        let lru = &core.lrus[0];
+        let folios = [(); 4].map(|()| core.alloc_on(&core.nodes[0], 0, 0, &[]).unwrap());
+        let [first, .., last] = &folios;
+        for fresh in &folios[1..] {
+            fresh.folio.folio().state.set(Flag::ACTIVE);
+        }
+        for fresh in &folios {
+            lru.add(&core.folios, fresh.folio.frame);
+        }
+        let cold = |force| lru.coldest(&core.folios, 1, 256, force, |_| true).0[0].frame;
+        assert_eq!(lru.sizes(), (3, 1));
+        // One comes down, and has its time on the other list.
+        assert_eq!((cold(false), lru.sizes()), (first.folio.frame, (2, 2)));
+        // As many there as here: those that are active are left alone.
+        assert_eq!((cold(false), lru.sizes()), (folios[1].folio.frame, (2, 2)));
+        assert_eq!((cold(true), lru.sizes()), (first.folio.frame, (1, 3)));
+        // The last active one is in use.
+        last.folio.folio().state.set(Flag::REFERENCED);
+        assert_eq!((cold(true), lru.sizes()), (folios[1].folio.frame, (1, 3)));
+        let state = &last.folio.folio().state;
+        assert!(state.has(Flag::ACTIVE) && !state.has(Flag::REFERENCED));
+    }
+
+    #[test]
+    fn where_nothing_is_inactive_what_is_active_comes_down_used_or_not() {
+        let core = assemble(&[NodeOptions::new(64 << 20)], false).unwrap();
+        let lru = &core.lrus[0];
+        let fresh = core.alloc_on(&core.nodes[0], 0, 0, &[]).unwrap();
+        let (state, frame) = (&fresh.folio.folio().state, fresh.folio.frame);
+        state.set(Flag::ACTIVE);
+        state.set(Flag::REFERENCED);
+        lru.add(&core.folios, frame);
+        let victim = Victim { frame, passing: false };
+        assert_eq!(lru.coldest(&core.folios, 1, 256, false, |_| true), (vec![victim], 1));
+        assert_eq!(lru.sizes(), (0, 1));
     }
 
     #[test]
@@ -372,7 +419,9 @@ mod tests {
         let fresh: Vec<_> = frames.map(|frame| core.claim(node, FrameNo(frame), 0, &[])).collect();
         let frames: Vec<_> = fresh.iter().map(|fresh| fresh.folio.frame).collect();
         let [used, stays, late, busy, away] = [3, 5, 7, 9, 11].map(|at| frames[at]);
-        for frame in frames.iter().filter(|frame| **frame != late) {
+        // The first one that comes lies in their midst.
+        let come = frames.iter().cycle().skip(20).take(frames.len());
+        for frame in come.filter(|frame| **frame != late) {
             let uses = if *frame == stays { Use::Counts } else { Use::Passing };
             lru.add_for(uses, &core.folios, *frame);
         }
