@@ -74,7 +74,7 @@ pub(crate) fn all(core: &Core, leaving: &[Leaving]) -> u32 {
         }
     }
     drop(open);
-    put_back(core, &stay);
+    stay.into_iter().for_each(|frame| call(|| put_back(core, frame)));
     core.shadows.keep(left);
     freed
 }
@@ -93,15 +93,13 @@ fn is_clean(core: &Core, page: &Leaving) -> bool {
 }
 
 /// What was isolated and could not go, on its list again.
-fn put_back(core: &Core, frames: &[FrameNo]) {
-    for frame in frames {
-        let size = core.folio(*frame).pages();
-        if !broken("evict-forgets-list") {
-            core.lru_of(*frame).add(&core.folios, *frame);
-        }
-        core.node_of(*frame).counters.nr_isolated.sub(size);
-        core.put(*frame);
+fn put_back(core: &Core, frame: FrameNo) {
+    let size = core.folio(frame).pages();
+    if !broken("evict-forgets-list") {
+        core.lru_of(frame).add(&core.folios, frame);
     }
+    core.node_of(frame).counters.nr_isolated.sub(size);
+    core.put(frame);
 }
 
 /// From lock to store; afterwards the folio is frozen, and of no file.

@@ -54,15 +54,18 @@ impl Drop for Room<'_> {
 impl Core {
     /// Takes folios off their lists, and counts them: which of them.
     pub fn isolate(&self, frames: &[FrameNo]) -> Vec<bool> {
-        let nodes = frames.chunk_by(|a, b| self.node_of(*a).has(*b));
-        let isolated = nodes.flat_map(|frames| {
-            let isolated = self.lru_of(frames[0]).isolate(&self.folios, frames);
-            let those = frames.iter().zip(&isolated).filter(|(_, isolated)| **isolated);
-            let sum = those.map(|(frame, _)| self.folio(*frame).pages()).sum();
-            self.node_of(frames[0]).counters.nr_isolated.add(sum);
-            isolated
-        });
-        isolated.collect()
+        call(|| {
+            let nodes = frames.chunk_by(|a, b| self.node_of(*a).has(*b));
+            nodes.flat_map(|frames| self.isolate_on_one(frames)).collect()
+        })
+    }
+
+    fn isolate_on_one(&self, frames: &[FrameNo]) -> Vec<bool> {
+        let isolated = self.lru_of(frames[0]).isolate(&self.folios, frames);
+        let those = frames.iter().zip(&isolated).filter(|(_, isolated)| **isolated);
+        let sum = those.map(|(frame, _)| self.folio(*frame).pages()).sum();
+        self.node_of(frames[0]).counters.nr_isolated.add(sum);
+        isolated
     }
 }
 

@@ -91,22 +91,20 @@ impl<'c> Move<'c> {
     #[doc(alias = "folio_isolate_lru")]
     pub fn isolate(&self, places: &[&'c Place]) -> Vec<Attempt<Isolated<'c>>> {
         begins(Step::Isolate);
-        let core = self.core;
-        let wanted: Vec<_> = places.iter().map(|place| self.look_up(place)).collect();
-        let frames: Vec<_> = wanted.iter().flatten().map(|(frame, _)| *frame).collect();
-        let mut isolated = core.isolate(&frames).into_iter();
-        let each = wanted.into_iter().zip(places).map(|(wanted, place)| {
-            let (frame, again) = wanted?;
-            if isolated.next() == Some(true) {
-                self.watch.tell(core, Step::Isolate, "Move::isolate", frame, None, || {
-                    format!("took frame {} off the LRU of {}", frame.0, core.node_of(frame).id)
-                });
-                return Ok(Isolated { core, frame });
-            }
-            self.watch.end(frame);
-            Err(place.folio().map_or(Stop::Gone, |_| Stop::Again(again)))
-        });
-        each.collect()
+        call(|| {
+            let wanted: Vec<_> = places.iter().map(|place| self.look_up(place)).collect();
+            let frames: Vec<_> = wanted.iter().flatten().map(|(frame, _)| *frame).collect();
+            let mut isolated = self.core.isolate(&frames).into_iter();
+            let each = wanted.into_iter().zip(places).map(|(wanted, place)| {
+                let (frame, again) = wanted?;
+                if isolated.next() == Some(true) {
+                    return Ok(self.isolated(frame));
+                }
+                self.watch.end(frame);
+                Err(place.folio().map_or(Stop::Gone, |_| Stop::Again(again)))
+            });
+            each.collect()
+        })
     }
 
     /// The folio that is to be moved, and what it is as long as somebody else has it isolated.
@@ -118,6 +116,14 @@ impl<'c> Move<'c> {
         let again = self.core.obstacle(frame, Why::Isolated);
         self.watch.begin(self.core, place, frame);
         Ok((frame, again))
+    }
+
+    fn isolated(&self, frame: FrameNo) -> Isolated<'c> {
+        let core = self.core;
+        self.watch.tell(core, Step::Isolate, "Move::isolate", frame, None, || {
+            format!("took frame {} off the LRU of {}", frame.0, core.node_of(frame).id)
+        });
+        Isolated { core, frame }
     }
 
     /// Room on the target for so many folios of single pages; others ask for theirs one at a time.

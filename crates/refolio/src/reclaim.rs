@@ -237,7 +237,7 @@ pub(crate) fn shrink(core: &Core, node: &Node, target: u32) -> u64 {
                 Demoted::Gone => {}
             }
         }
-        freed += u64::from(evict::all(core, &leaving));
+        freed += u64::from(call(|| evict::all(core, &leaving)));
         fruitless = if freed == before { fruitless + 1 } else { 0 };
     }
     core.events.pgsteal.add(freed as u32);
