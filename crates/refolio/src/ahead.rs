@@ -395,34 +395,4 @@ impl Drop for Running<'_> {
 }
 
 #[cfg(all(test, not(refolio_model)))]
-mod tests {
-    use super::*;
-    use crate::store::MemStore;
-
-    fn file(id: u32) -> Arc<Mapping> {
-        Arc::new(Mapping::new(id, Arc::new(MemStore::new()), 0, 0, None))
-    }
-
-    #[test]
-    fn what_is_next_in_a_file_is_read_on_and_what_is_of_another_file_or_use_waits() {
-        let (this, other) = (file(1), file(2));
-        let queue = Queue::default();
-        queue.join();
-        let read = |mapping: &Arc<Mapping>, pages, uses| Wanted {
-            mapping: mapping.clone(),
-            pages,
-            task: Task::Read { uses },
-        };
-        queue.ask(read(&this, 0..600, Use::Passing));
-        queue.ask(read(&this, 600..700, Use::Passing));
-        queue.ask(read(&this, 900..910, Use::Counts));
-        queue.ask(read(&other, 5..10, Use::Counts));
-        let mut running = queue.next().unwrap();
-        assert_eq!(running.size_hint().0, PIECE as usize);
-        assert!(running.by_ref().map(|page| page.0).eq(0..700));
-        for pages in [900..910, 5..10] {
-            let next = queue.next().unwrap();
-            assert!(next.map(|page| page.0).eq(pages));
-        }
-    }
-}
+mod tests;
