@@ -35,6 +35,10 @@ fn windows_double_while_their_reader_comes_to_each_and_begin_anew_where_he_goes_
         Some(5002..5018),
     ];
     assert_eq!(windows(&pattern, &file, &read), wanted);
+    // From further back, up to the window.
+    let pattern = Pattern::default();
+    let read = [0..1, 1..2, 0..17];
+    assert_eq!(windows(&pattern, &file, &read)[2], Some(17..81));
     // Four times what is read at a time; behind what has been read already.
     let pattern = Pattern::default();
     assert_eq!(windows(&pattern, &file, &[0..8, 8..50]), [Some(8..40), Some(50..114)]);
