@@ -303,3 +303,79 @@ impl Drop for Batch<'_, '_> {
         }
     }
 }
+
+#[cfg(all(test, not(refolio_model)))]
+mod tests {
+    use super::*;
+    use crate::builder::{NodeOptions, assemble};
+    use crate::folio::Use::Counts;
+    use crate::store::FileStore;
+    use crate::units::PAGE_SIZE;
+
+    /// Two nodes of 256 frames, of which all but `free` of the first one's are in use for good.
+    fn core_with(free: u32, used: impl FnOnce(&Core)) {
+        let core =
+            assemble(&[NodeOptions::new(1 << 20), NodeOptions::new(1 << 20)], false).unwrap();
+        let mut held = Vec::new();
+        for (node, left) in core.nodes.iter().zip([free, 0]) {
+            held.extend(std::iter::from_fn(|| core.alloc_on(node, 0, left, &[])));
+        }
+        used(&core);
+    }
+
+    fn file(core: &Core, pages: usize) -> (Arc<Mapping>, tempfile::TempPath) {
+        let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+        std::fs::write(&path, vec![7; pages * PAGE_SIZE]).unwrap();
+        let store = Arc::new(FileStore::open(&path).unwrap());
+        let len = (pages * PAGE_SIZE) as u64;
+        let new = |id| Ok::<_, Error>(Mapping::new(id, store, len, 0, None));
+        (core.mappings.open(None, new).unwrap(), path)
+    }
+
+    /// What was shown, and what failed.
+    fn filled(core: &Core, mapping: &Arc<Mapping>, pages: Range<u64>, need: Need) -> (u64, Failed) {
+        let mut count = 0;
+        let mut shown = |folio: &FolioRef<'_>, _| {
+            assert_eq!(folio.bytes()[..64], [7; 64]);
+            count += 1;
+        };
+        let pages = &mut pages.map(PageIndex);
+        let failed = fill(core, mapping, Purpose { need, uses: Counts }, pages, &mut shown);
+        (count, failed)
+    }
+
+    #[test]
+    fn more_pages_than_frames_come_in_turns() {
+        core_with(20, |core| {
+            let (mapping, _path) = file(core, 100);
+            let (shown, failed) = filled(core, &mapping, 0..100, Need::Now);
+            assert!(failed.is_empty(), "{failed:?}");
+            assert_eq!(shown, 100);
+        });
+    }
+
+    #[test]
+    fn where_there_is_no_memory_what_is_needed_fails_and_what_is_read_ahead_does_not_come() {
+        core_with(0, |core| {
+            let (mapping, _path) = file(core, 100);
+            let (shown, failed) = filled(core, &mapping, 0..100, Need::Ahead);
+            assert!(shown == 0 && failed.is_empty(), "{shown} {failed:?}");
+            let (shown, failed) = filled(core, &mapping, 30..100, Need::Now);
+            let [(pages, error)] = &failed[..] else { panic!("{failed:?}") };
+            assert_eq!((shown, pages.clone()), (0, 30..31));
+            assert!(matches!(error, Error::NoMemory { .. }), "{error}");
+        });
+    }
+
+    #[test]
+    fn an_eighth_of_the_memory_may_be_in_hand_whatever_the_order() {
+        let core =
+            assemble(&[NodeOptions::new(1 << 20), NodeOptions::new(1 << 20)], false).unwrap();
+        let (mut mapping, _path) = file(&core, 1);
+        for (order, folios) in [(0, 64), (4, 4), (9, 1)] {
+            let store = mapping.store();
+            mapping = Arc::new(Mapping::new(1, store, PAGE_SIZE as u64, order, None));
+            assert_eq!(at_most(&core, &mapping), folios);
+        }
+    }
+}
