@@ -263,3 +263,37 @@ pub(crate) fn take_out(core: &Core, mapping: &Mapping, fresh: Fresh<'_>, base: P
         drop(fresh);
     });
 }
+
+#[cfg(all(test, not(refolio_model)))]
+mod tests {
+    use super::*;
+    use crate::builder::{NodeOptions, assemble};
+    use crate::store::MemStore;
+    use crate::units::PAGE_SIZE;
+
+    #[test]
+    fn where_frames_do_not_lie_together_a_single_page_comes_and_larger_ones_come_beside_it() {
+        let nodes = [NodeOptions::new(1 << 20), NodeOptions::new(1 << 20)];
+        let core = assemble(&nodes, false).unwrap();
+        // Every other frame is in use.
+        let mut used = Vec::new();
+        for node in &core.nodes {
+            used.extend(std::iter::from_fn(|| core.alloc_on(node, 0, 0, &[])));
+        }
+        used.retain(|fresh| fresh.folio.frame.0.is_multiple_of(2));
+        let len = 4 * PAGE_SIZE as u64;
+        let store = Arc::new(MemStore::with_bytes(vec![7; len as usize]));
+        let new = |id| Ok::<_, Error>(Mapping::new(id, store, len, 2, None));
+        let mapping = core.mappings.open(None, new).unwrap();
+        let page = |index| {
+            let (folio, base) = crate::fault::page(&core, &mapping, PageIndex(index)).unwrap();
+            (folio.frame, base.0, folio.folio().order())
+        };
+        let (frame, base, order) = page(3);
+        assert_eq!((base, order), (3, 0));
+        drop(used);
+        assert_eq!((page(1).1, page(1).2), (0, 1), "as large as fits beside it");
+        assert_eq!((page(2).1, page(2).2), (2, 0));
+        assert_eq!(page(3), (frame, 3, 0), "it has stayed");
+    }
+}

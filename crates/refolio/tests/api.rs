@@ -256,6 +256,9 @@ fn the_embedders_word_travels_with_the_page() {
     assert_eq!(file.page(PageIndex(0)).unwrap().private(), None);
     file.page_mut(PageIndex(1)).unwrap().set_private(None);
     assert_eq!(file.page(PageIndex(1)).unwrap().private(), None);
+    // Its reference has gone with it: nothing keeps the page.
+    let report = file.migrate(0..2, NodeId(0), &Migrate::new().mode(Mode::Async)).unwrap();
+    assert_eq!(report.counts().moved, 2);
 }
 
 #[test]
