@@ -242,7 +242,8 @@ impl Cache {
 
     /// Empties a node completely, and takes it out of use: nothing is allocated there until
     /// [`undrain`](Self::undrain). What finds no room on the other nodes is evicted. The memory
-    /// goes back to the system when the node is empty.
+    /// goes back to the system when the node is empty. (Frames that other threads have in hand just
+    /// then, of pages that they move, evict or read in, are waited for, a tenth of a second at most.)
     ///
     /// The report has an outcome for every folio that was met; those that are
     /// [`left`](Report::left) are on the node still, with who holds them. Call again when they have
