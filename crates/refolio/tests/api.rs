@@ -250,8 +250,11 @@ fn the_embedders_word_travels_with_the_page() {
     let cache = cache();
     let file = file(&cache, 2);
     file.page_mut(PageIndex(1)).unwrap().set_private(Some(42));
+    let free = || cache.nodes()[0].nr_free_pages;
+    let before = free();
     let report = file.migrate(0..2, NodeId(1), &Migrate::new()).unwrap();
     assert_eq!(report.counts().moved, 2);
+    assert_eq!(free(), before + 2, "nothing is left behind");
     assert_eq!(file.page(PageIndex(1)).unwrap().private(), Some(42));
     assert_eq!(file.page(PageIndex(0)).unwrap().private(), None);
     file.page_mut(PageIndex(1)).unwrap().set_private(None);
