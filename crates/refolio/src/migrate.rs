@@ -14,8 +14,9 @@
 //! order: an early `?` undoes exactly. Everything that can fail comes before the switch; after it
 //! nothing fails.
 //!
-//! The locks of the nodes, which all movers share, are taken once for a batch: to isolate its pages, to
-//! take room for them, to list them, and to give their old frames back.
+//! The locks of nodes and files, which all movers share, are taken once for a batch: to isolate its
+//! pages, to take room for them, to switch those of one file, to list them, and to give their old
+//! frames back.
 //!
 //! No step waits. What stood in the way comes back as a [`Stop`], and the passes in `passes.rs`
 //! wait for it, holding nothing. So a batch may hold many sources locked and cannot deadlock.
@@ -100,7 +101,7 @@ impl<'c> Move<'c> {
                 if isolated.next() == Some(true) {
                     return Ok(self.isolated(frame));
                 }
-                self.watch.end(frame);
+                self.watch.undone(self.core, frame, || format!("not taken: {}", again.why));
                 Err(place.folio().map_or(Stop::Gone, |_| Stop::Again(again)))
             });
             each.collect()

@@ -185,6 +185,25 @@ fn a_pinned_page_is_not_even_copied() {
 }
 
 #[test]
+fn who_watches_hears_of_a_page_that_somebody_else_is_moving() {
+    let cache = cache();
+    let file = file(&cache, 1);
+    let heard = RefCell::new(Vec::new());
+    let other = |event: &Event| heard.borrow_mut().push((event.step, event.what.clone()));
+    let watcher = |event: &Event| {
+        if event.step == Step::Isolate {
+            let at_once = Migrate::new().mode(Mode::Async).watch(&other);
+            let report = file.migrate(0..1, NodeId(1), &at_once).unwrap();
+            assert_eq!(report.outcomes[0].outcome, Outcome::Again(Why::Isolated));
+        }
+    };
+    file.migrate(0..1, NodeId(1), &Migrate::new().watch(&watcher)).unwrap();
+    let heard = heard.borrow();
+    assert!(heard.iter().all(|(step, what)| *step == Step::Undo && what.contains("another mover")));
+    assert!(!heard.is_empty());
+}
+
+#[test]
 fn large_folios_move_to_a_node_that_has_room_for_them_and_no_more() {
     // 15 folios of 16 pages, and as many frames.
     let nodes = [NodeOptions::new(1 << 20), NodeOptions::new(15 * 16 * PAGE_SIZE as u64)];
