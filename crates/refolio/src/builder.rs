@@ -240,7 +240,7 @@ pub(crate) fn assemble(nodes: &[NodeOptions], name_holders: bool) -> Result<Core
         shadows: Shadows::new(list.iter().map(|node| node.frames as usize).sum()),
         nodes: list,
         lrus,
-        tables: Tables::new(),
+        tables: Tables::new(end).ok_or_else(no_room)?,
         mappings: Mappings::default(),
         events: Events::default(),
         bell: Bell::default(),

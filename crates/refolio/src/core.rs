@@ -1,4 +1,4 @@
-//! The rooms of one cache, wired together, and the handles that keep a folio in place.
+//! The rooms of one cache, wired together. (What holds a folio in place: `core/guards.rs`.)
 //!
 //! ```text
 //! lock order (outermost first; no sleep and no I/O under the four in the middle)
@@ -13,6 +13,8 @@
 //! the attempt starts over. So a sleeper is never what the one it waits for waits for; the
 //! remaining way to deadlock, an embedder's thread that holds pages and asks for more, is what
 //! [`Core::wait`] refuses.
+
+mod guards;
 
 use std::fmt;
 use std::panic::Location;
@@ -34,6 +36,7 @@ use crate::shadow::Shadows;
 use crate::sync::{self, Arc, Condvar, Mutex, Relaxed, Retry, broken, call, plain, rule};
 use crate::table::{Table, Tables};
 use crate::units::{FrameNo, NodeId, PageIndex, pages};
+pub(crate) use guards::{FolioLock, FolioRef, Fresh};
 
 /// What happened in a cache since it was made, under the kernel's names.
 #[derive(Debug, Default)]
@@ -259,8 +262,7 @@ impl Core {
         if flags.contains(&Flag::ANON) {
             node.counters.nr_anon_pages.add(pages(order));
         }
-        let lock = FolioLock { core: self, frame };
-        Fresh { lock, folio: FolioRef { core: self, frame, folio } }
+        Fresh { folio: FolioRef { core: self, frame, folio } }
     }
 
     /// The obstacle that `frame` is, if it is one still.
@@ -402,96 +404,4 @@ pub(crate) enum Found<'c> {
     Blocked(Obstacle),
     Saturated,
     Miss,
-}
-
-/// A reference to a folio: while it lives, the folio is neither moved nor evicted nor written in
-/// place.
-#[derive(Debug)]
-pub(crate) struct FolioRef<'c> {
-    pub core: &'c Core,
-    pub frame: FrameNo,
-    /// The descriptor of `frame`.
-    pub folio: &'c Folio,
-}
-
-/// Which folio it is, to the checker of states.
-#[cfg(refolio_explore)]
-impl std::hash::Hash for FolioRef<'_> {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.frame.hash(state);
-    }
-}
-
-impl<'c> FolioRef<'c> {
-    #[inline]
-    pub fn folio(&self) -> &'c Folio {
-        self.folio
-    }
-
-    /// The folio lock, or what stands in the way.
-    pub fn try_lock(&self) -> std::result::Result<FolioLock<'c>, Obstacle> {
-        if self.folio().state.try_lock() {
-            return Ok(FolioLock { core: self.core, frame: self.frame });
-        }
-        sync::narrate(|| format!("lock of folio {} fails", self.frame.0));
-        Err(self.core.obstacle(self.frame, Why::Locked))
-    }
-}
-
-impl Drop for FolioRef<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        call(|| self.core.after_put(self.folio, self.folio.state.put_many(1)));
-    }
-}
-
-/// The folio lock. It goes before the reference it was taken with.
-#[derive(Debug)]
-pub(crate) struct FolioLock<'c> {
-    pub core: &'c Core,
-    pub frame: FrameNo,
-}
-
-impl FolioLock<'_> {
-    /// Gives the lock back, and a reference that the caller has, in one step; what is left to do is
-    /// his.
-    pub fn unlock_and_put(self) -> Put {
-        let Self { core, frame } = *std::mem::ManuallyDrop::new(self);
-        core.folio(frame).state.unlock_and_put()
-    }
-}
-
-impl Drop for FolioLock<'_> {
-    fn drop(&mut self) {
-        call(|| {
-            let wake = self.core.folio(self.frame).state.unlock();
-            if !broken("unlock-forgets-to-wake") {
-                self.core.folios.wake(self.frame, wake);
-            }
-        });
-    }
-}
-
-/// A folio that nobody else can see yet, locked. Dropping it frees it.
-#[derive(Debug)]
-pub(crate) struct Fresh<'c> {
-    pub lock: FolioLock<'c>,
-    pub folio: FolioRef<'c>,
-}
-
-/// Which one it is, to the checker of states.
-#[cfg(refolio_explore)]
-impl std::hash::Hash for Fresh<'_> {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.folio.hash(state);
-    }
-}
-
-impl Fresh<'_> {
-    /// Unlocks it, and gives the reference back that it was born with.
-    pub fn release(self) {
-        let Self { lock, folio } = self;
-        let FolioRef { core, folio, .. } = *std::mem::ManuallyDrop::new(folio);
-        core.after_put(folio, lock.unlock_and_put());
-    }
 }

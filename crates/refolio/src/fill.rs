@@ -236,7 +236,7 @@ pub(crate) fn show<'c>(core: &'c Core, fresh: Fresh<'c>) -> FolioRef<'c> {
 /// The same, of a page that came for this use. One that is passing gets no hint: who reads it comes by
 /// the long way, on which it is looked whether his read counts.
 pub(crate) fn show_for<'c>(core: &'c Core, fresh: Fresh<'c>, uses: Use) -> FolioRef<'c> {
-    let Fresh { lock, folio } = fresh;
+    let (lock, folio) = fresh.open();
     call(|| {
         folio.folio().state.mark_uptodate();
         if let Some(identity) = folio.folio().identity().filter(|_| uses == Use::Counts) {

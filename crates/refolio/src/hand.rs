@@ -203,7 +203,7 @@ mod tests {
         let mut emptied = Emptied::new(&core);
         let mut holder = None;
         for fresh in fresh {
-            let Fresh { lock, folio } = fresh;
+            let (lock, folio) = fresh.open();
             if folio.frame == frames[1] {
                 holder = Some(folio);
             } else {

@@ -50,7 +50,7 @@ pub(crate) enum Stop {
     Poisoned,
 }
 
-type Attempt<T> = Result<T, Stop>;
+pub(crate) type Attempt<T> = Result<T, Stop>;
 
 /// One migration's circumstances.
 #[derive(Debug)]
@@ -245,7 +245,7 @@ impl<'c> Move<'c> {
         if broken("undo-forgets-lock") {
             std::mem::forget(unmapped.locked.source_lock);
         } else if broken("undo-forgets-destination") {
-            std::mem::forget(unmapped.locked.destination.folio);
+            std::mem::forget(unmapped.locked.destination);
         }
     }
 
@@ -285,7 +285,7 @@ impl<'c> Move<'c> {
         entries.retarget(destination.folio.frame);
         let (core, from, to) = (self.core, source.frame, destination.folio.frame);
         let unlisted = Some(Unlisted { core, from, to, file, dirty: if dirty { file } else { 0 } });
-        Ok(Switched { unlisted, entries, destination, source_lock, source: source.release() })
+        Ok(Switched { unlisted, entries, destination, source: source.release(source_lock) })
     }
 
     /// The exchange in the file's mapping, in the form that was asked for.
@@ -306,8 +306,8 @@ impl<'c> Move<'c> {
         if self.form == Form::CheckThenFreeze {
             self.check_references(unmapped)?;
         }
-        let slot = slots.load(identity.index().0).map(|entry| entry.payload());
-        if self.form != Form::FreezeOnly && slot != Some(u64::from(frame.0)) {
+        let slot = || slots.load(identity.index().0).map(|entry| entry.payload());
+        if self.form != Form::FreezeOnly && slot() != Some(u64::from(frame.0)) {
             return Err(Stop::Again(self.core.obstacle(frame, Why::SlotChanged)));
         }
         let expected = unmapped.expected();
@@ -379,14 +379,14 @@ impl<'c> Move<'c> {
     #[doc(alias = "migrate_folio_done")]
     pub fn finish(&self, switched: Switched<'c>, emptied: &mut Emptied<'c>) -> (FrameNo, FrameNo) {
         begins(Step::Finish);
-        let Switched { unlisted, entries, destination, source_lock, source } = switched;
+        let Switched { unlisted, entries, destination, source } = switched;
         let (from, to) = (source.frame, destination.folio.frame);
         call(|| {
             drop(unlisted); // on the LRU
             drop(entries); // present again, for the destination
             destination.release(); // unlocked; the allocation's reference goes
         });
-        source.release(source_lock, emptied); // whoever waited finds the destination; the last put
+        source.release(emptied); // whoever waited finds the destination; the last put
         self.watch.tell(self.core, Step::Finish, "Move::finish", from, Some(to), || {
             format!("entries name frame {}, both unlocked, frame {} freed", to.0, from.0)
         });

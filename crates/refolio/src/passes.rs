@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::folio::state::Flag;
 use crate::form::Form;
 use crate::hand::{Emptied, Open};
-use crate::migrate::{Isolated, Move, Stop};
+use crate::migrate::{Attempt, Copied, Isolated, Move, Stop, Unmapped};
 use crate::node::Node;
 use crate::place::Place;
 use crate::reclaim;
@@ -184,7 +184,7 @@ pub(crate) fn demote<'c>(core: &'c Core, place: &'c Place, to: &'c Node) -> bool
     moving.alone(place).is_ok()
 }
 
-impl Passes<'_> {
+impl<'c> Passes<'c> {
     fn run(&mut self) {
         let mode = self.how.mode;
         let retry = Retry::new();
@@ -262,7 +262,7 @@ impl Passes<'_> {
                 continue;
             }
             match isolated.and_then(|source| self.moving.prepare(place, source, &mut room)) {
-                Ok(unmapped) => prepared.push((page.place, source, unmapped)),
+                Ok(unmapped) => prepared.push((page.place, unmapped)),
                 Err(Stop::NoMemory) => {
                     self.undone(source, "no room on the target");
                     out_of_memory = Some(page.place);
@@ -272,21 +272,19 @@ impl Passes<'_> {
             }
         }
         drop(room);
-        let mut copied = Vec::with_capacity(prepared.len());
-        for (place, source, unmapped) in prepared {
-            match self.moving.copy(unmapped) {
-                Ok(page) => copied.push((place, source, page)),
-                Err(stop) => self.stopped(place, source, stop),
-            }
-        }
-        let mut switched = Vec::with_capacity(copied.len());
+        let copy = |(place, page): (usize, Unmapped<'c>)| {
+            let source = page.source();
+            let copied = self.moving.copy(page);
+            self.kept(place, source, copied)
+        };
+        let copied: Vec<_> = prepared.into_iter().filter_map(copy).collect();
         let mut open = Open::default();
-        for (place, source, page) in copied {
-            match self.moving.switch(page, &mut open) {
-                Ok(page) => switched.push((place, page)),
-                Err(stop) => self.stopped(place, source, stop),
-            }
-        }
+        let switch = |(place, page): (usize, Copied<'c>)| {
+            let source = page.source();
+            let switched = self.moving.switch(page, &mut open);
+            self.kept(place, source, switched)
+        };
+        let mut switched: Vec<_> = copied.into_iter().filter_map(switch).collect();
         drop(open);
         self.moving.list(switched.iter_mut().map(|(_, page)| page));
         let mut emptied = Emptied::new(self.core);
@@ -346,6 +344,11 @@ impl Passes<'_> {
             }
             _ => Outcome::Again(obstacle.why),
         }
+    }
+
+    /// The page, if its step was done.
+    fn kept<T>(&mut self, place: usize, source: FrameNo, done: Attempt<T>) -> Option<(usize, T)> {
+        done.map_err(|stop| self.stopped(place, Some(source), stop)).ok().map(|page| (place, page))
     }
 
     fn stopped(&mut self, place: usize, source: Option<FrameNo>, stop: Stop) {

@@ -44,15 +44,16 @@ impl<'c> Isolated<'c> {
         self.core.folio(self.frame)
     }
 
-    /// The page has moved out: what is left is the last reference.
-    pub(super) fn release(self) -> Released<'c> {
+    /// The page has moved out: what is left is the lock, and the last reference.
+    pub(super) fn release(self, lock: FolioLock<'c>) -> Released<'c> {
+        std::mem::forget(lock);
         let Self { core, frame } = *std::mem::ManuallyDrop::new(self);
         Released { core, frame }
     }
 }
 
-/// A source whose page has moved. Dropping it gives back the isolation's reference, as a rule the
-/// last one (a late lookup may hold one for a moment).
+/// A source whose page has moved, locked. Dropping it gives back the lock and the isolation's reference,
+/// as a rule the last one (a late lookup may hold one for a moment).
 #[derive(Debug)]
 pub(super) struct Released<'c> {
     pub(super) core: &'c Core,
@@ -62,16 +63,17 @@ pub(super) struct Released<'c> {
 impl Drop for Released<'_> {
     fn drop(&mut self) {
         let Self { core, frame } = *self;
+        drop(FolioLock { core, frame });
         core.node_of(frame).counters.nr_isolated.sub(core.folio(frame).pages());
         core.put(frame);
     }
 }
 
 impl<'c> Released<'c> {
-    /// With the folio lock.
-    pub(super) fn release(self, lock: FolioLock<'c>, emptied: &mut Emptied<'c>) {
-        std::mem::forget(self);
-        emptied.unlock_and_put(lock);
+    /// The same, together with others.
+    pub(super) fn release(self, emptied: &mut Emptied<'c>) {
+        let Self { core, frame } = *std::mem::ManuallyDrop::new(self);
+        emptied.unlock_and_put(FolioLock { core, frame });
     }
 }
 
@@ -158,6 +160,10 @@ impl std::hash::Hash for Unmapped<'_> {
 }
 
 impl Unmapped<'_> {
+    pub fn source(&self) -> FrameNo {
+        self.locked.source.frame
+    }
+
     /// The references that there are when nobody uses the page: the isolation's, and the cache's.
     pub(super) fn expected(&self) -> u32 {
         1 + self.locked.source.folio().expected_references()
@@ -171,6 +177,12 @@ pub(crate) struct Copied<'c> {
     pub(super) unmapped: Unmapped<'c>,
 }
 
+impl Copied<'_> {
+    pub fn source(&self) -> FrameNo {
+        self.unmapped.source()
+    }
+}
+
 /// The page is the destination. Nothing can fail any more; dropping this completes the move, too.
 #[must_use]
 #[derive(Debug)]
@@ -179,6 +191,5 @@ pub(crate) struct Switched<'c> {
     pub(super) unlisted: Option<Unlisted<'c>>,
     pub(super) entries: MigrationEntries<'c>,
     pub(super) destination: Fresh<'c>,
-    pub(super) source_lock: FolioLock<'c>,
     pub(super) source: Released<'c>,
 }

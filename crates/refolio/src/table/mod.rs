@@ -27,7 +27,7 @@ use crate::sync::{
 };
 use crate::units::{FrameNo, PageIndex, Vpn};
 use entry::{Entry, Mapped};
-use rmap::{Rmap, Site};
+use rmap::{Rmap, Site, Sites};
 
 /// What a write through a view of a file does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,8 +142,9 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
-    pub fn new() -> Self {
-        Self { rmap: Rmap::new() }
+    /// For so many frames; None when there is no memory for that.
+    pub fn new(frames: usize) -> Option<Self> {
+        Some(Self { rmap: Rmap::new(frames)? })
     }
 
     /// Turns every present entry of a folio into a migration entry, and gives their references
@@ -154,8 +155,13 @@ impl Tables {
         folios: &'c Folios,
         folio: FrameNo,
     ) -> MigrationEntries<'c> {
-        let mut entries =
-            MigrationEntries { tables: self, folios, source: folio, owner: folio, sites: vec![] };
+        let mut entries = MigrationEntries {
+            tables: self,
+            folios,
+            source: folio,
+            owner: folio,
+            sites: Sites::None,
+        };
         if folios.get(folio).mapped() > 0 && !broken("migrate-skips-unmap") {
             entries.sites = self.rmap.take(folio);
             call(|| self.change(folios, folio, &entries.sites, Entry::Migration));
@@ -257,7 +263,7 @@ pub(crate) struct MigrationEntries<'c> {
     folios: &'c Folios,
     source: FrameNo,
     owner: FrameNo,
-    sites: Vec<Site>,
+    sites: Sites,
 }
 
 /// The entries, to the checker of states.
@@ -275,14 +281,14 @@ impl MigrationEntries<'_> {
     }
 
     /// Makes the entries present again.
-    fn restore(&self, sites: Vec<Site>) {
+    fn restore(&self, sites: Sites) {
         let owner = self.folios.get(self.owner);
         // The references first: a present entry without one could be used.
         let entries = sites.iter().map(|site| site.entries).sum();
         owner.state.get_more(entries);
         owner.add_mapped(entries as i32);
         let mut restored = 0;
-        for site in &sites {
+        for site in sites.iter() {
             for page in 0..owner.pages() {
                 let restore = |entry: Entry| match entry {
                     Entry::Migration(m) if m.folio == self.source && m.page == page => {

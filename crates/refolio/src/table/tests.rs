@@ -37,7 +37,8 @@ impl Scene {
         for folio in [FOLIO, DESTINATION, OTHER] {
             folios.get(folio).claim(2, &[]);
         }
-        let scene = Self { folios, tables: Tables::new(), one: table(), late: table() };
+        let tables = Tables::new(12).unwrap();
+        let scene = Self { folios, tables, one: table(), late: table() };
         scene.map(&scene.one, Vpn(0), FOLIO, 0..1);
         scene.map(&scene.one, Vpn(0), FOLIO, 2..PAGES);
         scene.map(&scene.one, Vpn(0), OTHER, 1..2);
