@@ -67,6 +67,11 @@ impl Timing {
         Self { each: of_each * 1e9 / self.each, ..self }
     }
 
+    /// The processor time alone, of what sleeps now and then by itself: nothing of that is lost.
+    pub fn of_processor(self) -> Self {
+        Self { each: self.each * (1.0 - self.lost), lost: 0.0 }
+    }
+
     /// With another time for an operation of this size.
     pub fn times(self, factor: f64) -> Self {
         Self { each: self.each * factor, ..self }

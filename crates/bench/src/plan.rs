@@ -20,7 +20,7 @@ pub struct Plan {
     pub dir: PathBuf,
     /// Of what is not a limit, only what has this in its name.
     pub only: Option<String>,
-    /// Whether the whole machine may be touched: memory may be compacted.
+    /// Whether the whole machine may be touched: memory may go offline for a moment.
     pub disruptive: bool,
 }
 

@@ -16,8 +16,8 @@ pub const HUGE: usize = 2 << 20;
 /// Memory, all of it touched.
 ///
 /// # Invariants
-/// `len` bytes from `base` on lie in the mapping of `len + HUGE` bytes at `map`, which is private,
-/// readable, writable and nobody else's.
+/// `len` bytes from `base` on lie in the mapping of `len + HUGE` bytes at `map`, which is readable,
+/// writable and nobody else's.
 #[derive(Debug)]
 pub struct Arena {
     map: *mut u8,
@@ -33,19 +33,24 @@ unsafe impl Sync for Arena {}
 impl Arena {
     /// On large pages where the system has any, with the bytes of [`resident::page`].
     pub fn large(len: usize) -> Result<Self> {
-        Self::new(len, Advice::LinuxHugepage)
+        Self::new(len, Advice::LinuxHugepage, MapFlags::PRIVATE)
     }
 
     /// On small pages, with the same bytes.
     pub fn small(len: usize) -> Result<Self> {
-        Self::new(len, Advice::LinuxNoHugepage)
+        Self::new(len, Advice::LinuxNoHugepage, MapFlags::PRIVATE)
     }
 
-    fn new(len: usize, advice: Advice) -> Result<Self> {
+    /// On small pages of the system's page cache, with the same bytes.
+    pub fn shared(len: usize) -> Result<Self> {
+        Self::new(len, Advice::LinuxNoHugepage, MapFlags::SHARED)
+    }
+
+    fn new(len: usize, advice: Advice, sharing: MapFlags) -> Result<Self> {
         // SAFETY: a new mapping, at an address of the kernel's choice.
         let map = unsafe {
             let prot = ProtFlags::READ | ProtFlags::WRITE;
-            mmap_anonymous(ptr::null_mut(), len + HUGE, prot, MapFlags::PRIVATE)
+            mmap_anonymous(ptr::null_mut(), len + HUGE, prot, sharing)
         };
         let map = map.map_err(Error::while_("mapping memory to compare with"))?.cast::<u8>();
         let base = map.wrapping_add(map.addr().next_multiple_of(HUGE) - map.addr());
@@ -79,13 +84,12 @@ impl Arena {
         unsafe { copier(self.base.add(from), self.base.add(to), len) }
     }
 
-    /// Gives single pages back to the system: they are zeros when they are next touched.
-    pub fn forget(&mut self, page: usize) -> Result<()> {
-        let at = page * PAGE_SIZE;
-        assert!(at + PAGE_SIZE <= self.len);
-        // SAFETY: within our own mapping, which nobody else looks at (`&mut`).
-        unsafe { madvise(self.base.add(at).cast(), PAGE_SIZE, Advice::LinuxDontNeed) }
-            .map_err(Error::while_("giving memory back"))
+    /// Has the process map nothing of it until it is touched again. What is shared stays in the page
+    /// cache; what is private would be zeros then.
+    pub fn unmap(&mut self) -> Result<()> {
+        // SAFETY: our own mapping, which nobody else looks at (`&mut`).
+        unsafe { madvise(self.base.cast(), self.len, Advice::LinuxDontNeed) }
+            .map_err(Error::while_("unmapping memory"))
     }
 }
 

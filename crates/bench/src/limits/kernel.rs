@@ -1,8 +1,15 @@
 //! How fast the kernel of this machine moves pages: between two nodes with `move_pages` where there
-//! are two, and by compaction otherwise.
+//! are two; and otherwise out of a block of memory that is taken offline for a moment.
+//!
+//! (Compaction moves pages on a machine with one node, too, but as few as it likes: on our machines up
+//! to 6,500 at a time, and often none. Out of a block that goes offline it must move all, in batches, as
+//! `move_pages` does.)
 #![allow(unsafe_code)] // A system call that is given addresses.
 
-use std::fs;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::FileExt;
 
 use refolio::PAGE_SIZE;
 
@@ -11,61 +18,90 @@ use crate::cpus;
 use crate::error::{Error, Result};
 use crate::noise::{Lap, Timing};
 
-/// A way to have the kernel move pages.
-#[derive(Clone, Copy, Debug)]
-pub enum Kernel {
-    /// Anonymous pages to another node and back.
-    MovePages([i32; 2]),
-    /// Anonymous memory of which every other page or so was given back.
-    Compaction,
+/// What a page is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// One process maps it.
+    Anonymous,
+    /// In the page cache; mapped by nobody while a block goes offline, by one process otherwise.
+    Shared,
 }
 
-const COMPACT: &str = "/proc/sys/vm/compact_memory";
+/// A way to have the kernel move pages.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    /// To another node and back.
+    MovePages([i32; 2]),
+    /// Out of a block of memory.
+    Offline,
+}
+
+/// The way that this machine has, for pages of one kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Kernel {
+    way: Way,
+    memory: Memory,
+}
 
 /// Fewer pages say nothing about the speed.
 const FEWEST: u64 = 10_000;
 
+/// Blocks of memory that can be taken offline.
+const BLOCKS: &str = "/sys/devices/system/memory";
+
 impl Kernel {
-    /// The way that this machine has, tried once with so many bytes; or why it has none.
-    pub fn find(bytes: usize, disruptive: bool) -> std::result::Result<Self, String> {
+    /// The way that this machine has; or why it is not to be tried.
+    pub fn find(memory: Memory, disruptive: bool) -> std::result::Result<Self, String> {
         let nodes = fs::read_to_string("/sys/devices/system/node/has_memory").unwrap_or_default();
         let way = match numbers(&nodes)[..] {
-            [first, .., last] => Self::MovePages([first, last]),
-            _ => Self::Compaction,
+            [first, .., last] => Way::MovePages([first, last]),
+            _ => Way::Offline,
         };
-        if matches!(way, Self::Compaction) && !disruptive {
-            return Err(format!(
-                "{} is left out: with one memory node there is nothing else, and it touches the \
-                 whole machine; allow it with --disruptive",
-                way.name()
-            ));
-        }
-        match way.measure(bytes) {
-            Ok(_) => Ok(way),
-            Err(error) => Err(format!("{} is left out: {error}", way.name())),
+        let kernel = Self { way, memory };
+        match way {
+            Way::Offline if !disruptive => Err(format!(
+                "{} is left out: with one memory node there is nothing else, and it takes a block of \
+                 the machine's memory offline for a moment; allow it with --disruptive",
+                kernel.name()
+            )),
+            _ => Ok(kernel),
         }
     }
 
     /// For tables.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::MovePages(_) => "the kernel, move_pages, anonymous pages",
-            Self::Compaction => "the kernel, compaction, anonymous pages",
+        match (self.way, self.memory) {
+            (Way::MovePages(_), Memory::Anonymous) => "the kernel, move_pages, anonymous pages",
+            (Way::MovePages(_), Memory::Shared) => "the kernel, move_pages, page cache (tmpfs)",
+            (Way::Offline, Memory::Anonymous) => "the kernel, memory offline, anonymous pages",
+            (Way::Offline, Memory::Shared) => "the kernel, memory offline, page cache (tmpfs)",
         }
     }
 
-    /// The time for a page.
+    /// The kernel's processor time for a page: while it waits until all processors have seen something,
+    /// it moves none.
     pub fn measure(self, bytes: usize) -> Result<Timing> {
-        let mut arena = Arena::small(bytes)?;
-        match self {
-            Self::MovePages(nodes) => cpus::on(0, || move_pages(&arena, nodes)),
-            Self::Compaction => {
-                for page in (0..bytes / PAGE_SIZE).filter(|_| fastrand::bool()) {
-                    arena.forget(page)?;
+        // What the pages go to is memory that somebody had a moment ago: elsewhere the host of a virtual
+        // machine may have to find it first, which takes several times as long as to move a page.
+        let warm = Arena::small(bytes)?;
+        // Single pages lie here and there: of twice as many, some block has enough.
+        let len = if matches!(self.way, Way::Offline) { 2 * bytes } else { bytes };
+        let mut arena = match self.memory {
+            Memory::Anonymous => Arena::small(len)?,
+            Memory::Shared => Arena::shared(len)?,
+        };
+        drop(warm);
+        let timing = match self.way {
+            Way::MovePages(nodes) => cpus::on(0, || move_pages(&arena, nodes)),
+            Way::Offline => {
+                let blocks = blocks_of(&arena)?;
+                if self.memory == Memory::Shared {
+                    arena.unmap()?;
                 }
-                cpus::on(0, compact)
+                cpus::on(0, || offline_one(&blocks))
             }
-        }
+        };
+        timing.map(Timing::of_processor)
     }
 }
 
@@ -78,21 +114,68 @@ fn numbers(list: &str) -> Vec<i32> {
     list.trim().split(',').filter_map(range).flatten().collect()
 }
 
-fn compact() -> Result<Timing> {
-    let before = migrated()?;
-    let lap = Lap::start();
-    fs::write(COMPACT, "1").map_err(|error| {
-        let why = "with one memory node there is only compaction, which takes root";
-        Error::Unusable(format!("{why} ({COMPACT}: {error})"))
+/// The blocks of memory that have most of the pages.
+fn blocks_of(arena: &Arena) -> Result<Vec<u64>> {
+    let path = format!("{BLOCKS}/block_size_bytes");
+    let size = fs::read_to_string(&path).map_err(|error| {
+        let why = "this kernel takes no memory offline (CONFIG_MEMORY_HOTREMOVE), or not in here";
+        Error::Unusable(format!("{why}: {path}: {error}"))
     })?;
-    let timing = lap.stop(1);
-    match migrated()?.saturating_sub(before) {
-        pages if pages >= FEWEST => Ok(timing.times(1.0 / pages as f64)),
-        pages => Err(Error::Unusable(format!(
-            "the kernel found only {pages} pages to move: the memory it gave us lies above its \
-             free memory already"
-        ))),
+    let pages = u64::from_str_radix(size.trim(), 16).map_or(0, |bytes| bytes / PAGE_SIZE as u64);
+    let mut counts: BTreeMap<u64, u64> = BTreeMap::new();
+    for frame in frames_of(arena)? {
+        *counts.entry(frame.checked_div(pages).unwrap_or_default()).or_default() += 1;
     }
+    let mut ours: Vec<_> = counts.into_iter().filter(|(_, count)| *count >= FEWEST).collect();
+    ours.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    Ok(ours.into_iter().map(|(block, _)| block).collect())
+}
+
+/// The frames of all pages.
+fn frames_of(arena: &Arena) -> Result<Vec<u64>> {
+    const PRESENT: u64 = 1 << 63;
+    const FRAME: u64 = (1 << 55) - 1;
+    let path = "/proc/self/pagemap";
+    let mut words = vec![0; arena.len() / PAGE_SIZE * 8];
+    let at = arena.base().addr() as u64 / PAGE_SIZE as u64 * 8;
+    let read = File::open(path).and_then(|map| map.read_exact_at(&mut words, at));
+    read.map_err(Error::while_(path))?;
+    let words = words.as_chunks::<8>().0.iter().map(|word| u64::from_ne_bytes(*word));
+    let frames: Vec<u64> = words.filter(|w| w & PRESENT != 0).map(|w| w & FRAME).collect();
+    match frames.iter().any(|frame| *frame != 0) {
+        true => Ok(frames),
+        false => Err(Error::Unusable(format!("{path} says where pages are to root only"))),
+    }
+}
+
+/// Takes the first of these blocks offline that goes, and back; the time for a page.
+fn offline_one(blocks: &[u64]) -> Result<Timing> {
+    for block in blocks {
+        let state = format!("{BLOCKS}/memory{block}/state");
+        let tell = |word: &str| {
+            fs::OpenOptions::new().write(true).open(&state)?.write_all(word.as_bytes())
+        };
+        let before = migrated()?;
+        let lap = Lap::start();
+        let gone = tell("offline");
+        let timing = lap.stop(1);
+        match gone {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::ResourceBusy => continue, // The kernel's own is in it.
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Err(Error::Stopped),
+            Err(error) => return Err(Error::Unusable(format!("{state}: {error}; it takes root"))),
+        }
+        let pages = migrated()?.saturating_sub(before);
+        tell("online").map_err(|error| {
+            let what = "a block of memory stays offline; write `online` to";
+            Error::failed(what, format_args!("{state}: {error}"))
+        })?;
+        if pages >= FEWEST {
+            return Ok(timing.times(1.0 / pages as f64));
+        }
+    }
+    let count = blocks.len();
+    Err(Error::Unusable(format!("none of {count} blocks with enough of its pages goes offline")))
 }
 
 /// Pages that the kernel has moved since it was started.

@@ -11,7 +11,7 @@ use crate::cpus;
 use crate::error::{Error, Result};
 use crate::limits::arena::Arena;
 use crate::limits::copy::{Copier, copiers};
-use crate::limits::kernel::Kernel;
+use crate::limits::kernel::{Kernel, Memory};
 use crate::noise::{Lap, Timing};
 use crate::plan::Host;
 use crate::resident;
@@ -183,22 +183,43 @@ fn alone(run: &mut Run<'_>, arena: &mut Arena, kind: Kind, order: u32) -> Result
     }
     contest.add(Role::Refolio, OURS, || cpus::on(0, || pages.round(order)));
     match (kind, order) {
-        (Kind::Clean, 0) => {
-            contest.is_at_least(0.8, OURS, LIMIT);
-            match Kernel::find(bytes, run.plan.disruptive) {
-                Ok(kernel) => {
-                    let name = kernel.name();
-                    contest.add(Role::Peer, name, move || kernel.measure(bytes));
-                    contest.is_at_least(2.5, OURS, name);
-                }
-                Err(why) => run.note(why),
-            }
-        }
+        (Kind::Clean, 0) => contest.is_at_least(0.8, OURS, LIMIT),
         (Kind::Clean, 9) => contest.is_at_least(0.95, OURS, LIMIT),
         _ => {}
     }
     run.contest(contest)?;
+    match (kind, order) {
+        (Kind::Clean, 0) => beside_kernel(run, &pages, kind, Memory::Shared)?,
+        (Kind::Anonymous, 0) => beside_kernel(run, &pages, kind, Memory::Anonymous)?,
+        _ => {}
+    }
     pages.verify()
+}
+
+/// The same beside what the kernel does: by itself, since our own memory can be among what that moves.
+fn beside_kernel(run: &mut Run<'_>, pages: &Pages, kind: Kind, memory: Memory) -> Result<()> {
+    let kernel = match Kernel::find(memory, run.plan.disruptive) {
+        Ok(kernel) => kernel,
+        Err(why) => {
+            run.note(why);
+            return Ok(());
+        }
+    };
+    let (bytes, name) = (run.plan.bytes, kernel.name());
+    let title = format!("{}, order 0 (4 KiB), beside the kernel", kind.name());
+    let mut contest = Contest::of_times(title, "ns per folio");
+    contest.add(Role::Refolio, OURS, || cpus::on(0, || pages.round(0)));
+    contest.add(Role::Peer, name, || kernel.measure(bytes));
+    if kind == Kind::Clean {
+        contest.is_at_least(2.5, OURS, name);
+    }
+    match run.contest(contest) {
+        Err(Error::Unusable(why)) => {
+            run.note(format!("{name} is left out: {why}"));
+            Ok(())
+        }
+        other => other,
+    }
 }
 
 /// Two threads, each with a file of its own in one cache.

@@ -81,7 +81,8 @@ impl Suite {
         match self {
             Self::Memory => 2,
             Self::Hit => 4 + crate::PEERS,
-            Self::Migrate | Self::Scale => 6,
+            Self::Migrate => 8,
+            Self::Scale => 6,
             Self::Forms | Self::Miss | Self::Write => 1,
         }
     }

@@ -42,7 +42,8 @@ pub struct Bench {
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
 
-    /// Allow what touches the whole machine: the kernel's compaction of all memory
+    /// Allow what touches the whole machine: a block of its memory goes offline for a moment, again and
+    /// again, to see how fast the kernel moves pages out of it
     #[arg(long)]
     pub disruptive: bool,
 
