@@ -269,6 +269,7 @@ impl<'c> Move<'c> {
                 let expected = unmapped.expected();
                 let wake = || source.state.unfreeze_moved(expected);
                 call(|| self.core.folios.wake(unmapped.locked.source.frame, wake()));
+                self.watch.thaws();
             }
         }
         if self.watch.is_on() {
@@ -328,6 +329,7 @@ impl<'c> Move<'c> {
         let early = early.or_else(|| broken("identity-left-behind").then(thaw));
         folio.clear_identity();
         self.core.folios.wake(frame, early.unwrap_or_else(thaw));
+        self.watch.thaws();
         Ok(())
     }
 
@@ -358,6 +360,7 @@ impl<'c> Move<'c> {
     fn freeze(&self, unmapped: &Unmapped<'c>) -> Attempt<()> {
         let Isolated { frame, .. } = unmapped.locked.source;
         let expected = unmapped.expected();
+        self.watch.freezes();
         match self.core.folio(frame).state.freeze(expected) {
             Freeze::Frozen => Ok(()),
             Freeze::Refused { references } => {

@@ -4,6 +4,7 @@
 //! the two together.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::units::FrameNo;
 
@@ -111,6 +112,9 @@ pub struct Event {
     pub before: Option<Look>,
     /// And after.
     pub after: Look,
+    /// Of the switch: how long nobody could get a reference, from before the freeze until after the
+    /// thaw (so it is longer by what it takes to ask for the time once).
+    pub frozen: Option<Duration>,
 }
 
 /// Receives the events of a migration, on the thread that migrates, between its steps: folios are

@@ -1,8 +1,9 @@
 //! The watcher's side of a migration: looks at everything a step may have changed, when somebody
 //! watches, and costs one branch when nobody does.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use crate::core::Core;
 use crate::folio::Folio;
@@ -28,6 +29,9 @@ struct Watched {
 pub(crate) struct Watch<'w> {
     watcher: Option<Watcher<'w>>,
     pages: RefCell<Vec<Watched>>,
+    freezes: Cell<Option<Instant>>,
+    /// How long the page was frozen that was switched last.
+    frozen: Cell<Option<Duration>>,
 }
 
 impl fmt::Debug for Watch<'_> {
@@ -38,7 +42,7 @@ impl fmt::Debug for Watch<'_> {
 
 impl<'w> Watch<'w> {
     pub fn new(watcher: Option<Watcher<'w>>) -> Self {
-        Self { watcher, pages: RefCell::default() }
+        Self { watcher, ..Self::default() }
     }
 
     /// Whether somebody watches.
@@ -64,6 +68,20 @@ impl<'w> Watch<'w> {
         self.pages.borrow_mut().push(page);
     }
 
+    /// A page is about to be frozen.
+    pub fn freezes(&self) {
+        if self.watcher.is_some() {
+            self.freezes.set(Some(Instant::now()));
+        }
+    }
+
+    /// It is not frozen any more.
+    pub fn thaws(&self) {
+        if let Some(since) = self.freezes.take() {
+            self.frozen.set(Some(since.elapsed()));
+        }
+    }
+
     /// A step was done.
     pub fn tell(
         &self,
@@ -81,7 +99,8 @@ impl<'w> Watch<'w> {
         let after = page.look(core);
         let before = page.last.replace(after.clone());
         drop(pages);
-        watcher(&Event { step, function, what: what(), before, after });
+        let frozen = self.frozen.take();
+        watcher(&Event { step, function, what: what(), before, after, frozen });
     }
 
     /// The page has moved.

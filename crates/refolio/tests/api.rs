@@ -236,6 +236,27 @@ fn who_watches_a_batch_may_use_its_file_meanwhile() {
 }
 
 #[test]
+fn who_watches_is_told_how_long_each_page_was_frozen_file_or_not() {
+    let cache = cache();
+    let store = MemStore::with_bytes(vec![7; 4 * PAGE_SIZE]);
+    let file = cache.open_store(store, &OpenOptions::new()).unwrap();
+    file.load(0..4).unwrap();
+    let view = cache.anonymous(4, 0).unwrap();
+    (0..4).for_each(|page| view.write(&[7], page * PAGE_SIZE as u64).unwrap());
+    let frozen = RefCell::new(Vec::new());
+    let watcher = |event: &Event| {
+        assert_eq!(event.frozen.is_some(), event.step == Step::Switch, "{event:?}");
+        frozen.borrow_mut().extend(event.frozen);
+    };
+    let start = Instant::now();
+    let how = Migrate::new().watch(&watcher);
+    assert_eq!(file.migrate(0..4, NodeId(1), &how).unwrap().counts().moved, 4);
+    assert_eq!(view.migrate(0..4, NodeId(1), &how).unwrap().counts().moved, 4);
+    assert_eq!(frozen.borrow().len(), 8);
+    assert!(frozen.borrow().iter().sum::<Duration>() < start.elapsed());
+}
+
+#[test]
 fn a_page_on_its_way_to_the_store_moves_when_it_is_there() {
     let store = Arc::new(DeferredStore::new(MemStore::with_bytes(vec![0; PAGE_SIZE])));
     let node = NodeOptions::new(1 << 20);

@@ -161,7 +161,8 @@ fn offline_one(blocks: &[u64]) -> Result<Timing> {
         let timing = lap.stop(1);
         match gone {
             Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::ResourceBusy => continue, // The kernel's own is in it.
+            // Something of the kernel's own is in there.
+            Err(error) if error.kind() == ErrorKind::ResourceBusy => continue,
             Err(error) if error.kind() == ErrorKind::Interrupted => return Err(Error::Stopped),
             Err(error) => return Err(Error::Unusable(format!("{state}: {error}; it takes root"))),
         }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use refolio::{File, NodeId, PAGE_SIZE};
+use refolio::{Event, File, Migrate, NodeId, PAGE_SIZE};
 
 use super::Run;
 use super::migrate::{Kind, Pages, copy};
@@ -51,6 +51,7 @@ pub fn run(run: &mut Run<'_>) -> Result<()> {
     users(run, &things, file, Use::Read)?;
     users(run, &things, file, Use::Write)?;
     stalls(run, &things, file)?;
+    frozen(run, &things, file)?;
     movers(run, &things, file)?;
     pages.verify()
 }
@@ -71,12 +72,31 @@ struct Mover<'p> {
 impl Mover<'_> {
     /// How many pages moved: one that a writer has in hands stays where it is.
     fn chunk(&mut self) -> Result<u64> {
+        self.chunk_as(&Migrate::new())
+    }
+
+    fn chunk_as(&mut self, how: &Migrate<'_>) -> Result<u64> {
         let count = self.pages.count();
         let end = (self.at + CHUNK).min(count);
-        let moved = self.pages.shift(self.at..end, NodeId(self.node))?;
+        let moved = self.pages.shift(self.at..end, NodeId(self.node), how)?;
         self.at = end % count;
         self.node ^= u8::from(self.at == 0);
         Ok(moved)
+    }
+
+    /// Looks at the clock when a page is frozen, and when it is not any more: a quantile of the times
+    /// between, in nanoseconds; and how many pages moved.
+    fn chunk_timed(&mut self, quantile: f64) -> Result<(f64, u64)> {
+        let times = Histogram::<u64>::new(2).map_err(Error::while_("making a histogram"))?;
+        let times = RefCell::new(times);
+        let watcher = |event: &Event| {
+            if let Some(frozen) = event.frozen {
+                times.borrow_mut().saturating_record(frozen.as_nanos() as u64);
+            }
+        };
+        let moved = self.chunk_as(&Migrate::new().watch(&watcher))?;
+        let times = times.into_inner();
+        Ok((times.value_at_quantile(quantile) as f64, moved))
     }
 }
 
@@ -210,6 +230,39 @@ fn stalls(run: &mut Run<'_>, things: &RefCell<Things<'_>>, file: &File) -> Resul
         run.contest(contest)?;
     }
     Ok(())
+}
+
+/// How long nobody can get a reference to a page that moves.
+fn frozen(run: &mut Run<'_>, things: &RefCell<Things<'_>>, file: &File) -> Result<()> {
+    const ALONE: &str = "Refolio, each page timed, nobody reads";
+    const READ: &str = "Refolio, each page timed, beside a reader";
+    let span = run.plan.span;
+    let mut contest = Contest::of_times("how long a page is frozen, p99", "ns");
+    contest.add(Role::Refolio, ALONE, || {
+        let mover = &mut things.borrow_mut().mover;
+        cpus::on(0, || {
+            let lap = Lap::start();
+            let (each, pages) = mover.chunk_timed(0.99)?;
+            Ok(Timing { each, ..lap.stop(pages) })
+        })
+    });
+    contest.add(Role::Other, READ, || {
+        let mover = &mut things.borrow_mut().mover;
+        let mut each = 0.0;
+        let moving = |done: &AtomicBool| {
+            let mut pages = 0;
+            while !done.load(Ordering::Relaxed) {
+                let (of_chunk, moved) = mover.chunk_timed(0.99)?;
+                (each, pages) = (of_chunk, pages + moved);
+            }
+            Ok(pages)
+        };
+        let (timing, ..) = beside(|| using(file, Use::Read, span), moving)?;
+        Ok(Timing { each, ..timing })
+    });
+    contest.is_at_most(300.0, ALONE);
+    contest.is_at_most(300.0, READ);
+    run.contest(contest)
 }
 
 /// Reads for a while; a quantile of their times, in nanoseconds.

@@ -102,10 +102,10 @@ impl Pages {
     }
 
     /// Moves what can be moved of the range to `node`; how many pages did.
-    pub fn shift(&self, range: Range<u64>, node: NodeId) -> Result<u64> {
+    pub fn shift(&self, range: Range<u64>, node: NodeId, how: &Migrate<'_>) -> Result<u64> {
         let report = match self {
-            Self::File(file) => file.migrate(range, node, &Migrate::new()),
-            Self::View(view) => view.migrate(range, node, &Migrate::new()),
+            Self::File(file) => file.migrate(range, node, how),
+            Self::View(view) => view.migrate(range, node, how),
         };
         Ok(report.map_err(Error::while_("moving pages"))?.counts().moved)
     }
@@ -117,7 +117,7 @@ impl Pages {
             Self::View(view) => view.node_of(Vpn(0)) == Some(NodeId(0)),
         };
         let (count, lap) = (self.count(), Lap::start());
-        let moved = self.shift(0..count, NodeId(u8::from(on_first)))?;
+        let moved = self.shift(0..count, NodeId(u8::from(on_first)), &Migrate::new())?;
         let timing = lap.stop(count >> order);
         // Nobody else has a page in hands.
         match moved == count {

@@ -184,6 +184,7 @@ fn changes(event: &Event, tour: &mut Tour) {
     row("table entry", before.and_then(|b| b.entry.clone()), after.entry.clone());
     let slot = |look: &refolio::Look| look.slot.map(|frame| format!("frame {}", frame.0));
     row("file's slot", before.and_then(slot), slot(after));
+    row("frozen for", None, event.frozen.map(|time| text::time(time.as_nanos() as u64)));
 }
 
 /// Tells what became of the page.
