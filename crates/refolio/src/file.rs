@@ -138,7 +138,7 @@ impl File {
     /// ```
     #[inline(always)]
     pub fn prefetch(&self, offset: u64) {
-        crate::many::prefetch(self.core(), &self.mapping, offset);
+        self.core().prefetch_page(&self.mapping, offset);
     }
 
     /// Writes all of `from` at byte `offset`; the file gets longer where that is beyond its end.

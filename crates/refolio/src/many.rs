@@ -65,15 +65,6 @@ struct Piece {
     copied: bool,
 }
 
-/// Has the byte at `offset` brought near, if its page has a hint.
-#[inline(always)]
-pub(crate) fn prefetch(core: &Core, mapping: &Mapping, offset: u64) {
-    if let Some(frame) = core.hints.get(mapping.identity(PageIndex::of_offset(offset))) {
-        core.folios.prefetch(frame);
-        core.frames.prefetch(frame, (offset % PAGE_SIZE as u64) as usize);
-    }
-}
-
 /// Does all the reads. Returns the failure of the first that failed; the others are done.
 pub(crate) fn from_file(
     core: &Core,
@@ -85,7 +76,7 @@ pub(crate) fn from_file(
     let mut missing = Missing { core, mapping, uses, pieces: Vec::new(), error: None };
     for at in 0..reads.len() {
         if let Some(next) = reads.get(at + PREFETCH) {
-            prefetch(core, mapping, next.offset);
+            core.prefetch_page(mapping, next.offset);
         }
         let ReadAt { offset, into, done } = &mut reads[at];
         let there = usize::try_from(len.saturating_sub(*offset)).unwrap_or(usize::MAX);

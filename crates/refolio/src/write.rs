@@ -256,6 +256,7 @@ pub(crate) fn to_file(
     from: &[u8],
     offset: u64,
 ) -> Result<()> {
+    core.prefetch_page(mapping, offset);
     let mut starved = 0;
     let mut supply = Supply { spare: Spare::new(from.len() / PAGE_SIZE), uses };
     let mut done = 0;
@@ -350,6 +351,10 @@ pub(crate) fn in_view_page(
         Backing::File { mapping, .. } => Some(mapping),
         Backing::Anonymous { .. } => None,
     };
+    // (A model need not try what one more look at the entry meets.)
+    if let (false, Some(mapped)) = (cfg!(refolio_model), table.load(at).mapped()) {
+        core.prefetch(mapped.folio.add(mapped.page), offset);
+    }
     let retry = Retry::new();
     loop {
         retry.anew();
