@@ -46,6 +46,9 @@ pub struct Kernel {
 /// Fewer pages say nothing about the speed.
 const FEWEST: u64 = 10_000;
 
+/// Pieces of memory that are taken at most, to find such a block.
+const MOST: usize = 4;
+
 /// Blocks of memory that can be taken offline.
 const BLOCKS: &str = "/sys/devices/system/memory";
 
@@ -81,28 +84,53 @@ impl Kernel {
     /// The kernel's processor time for a page: while it waits until all processors have seen something,
     /// it moves none.
     pub fn measure(self, bytes: usize) -> Result<Timing> {
-        // What the pages go to is memory that somebody had a moment ago: elsewhere the host of a virtual
-        // machine may have to find it first, which takes several times as long as to move a page.
-        let warm = Arena::small(bytes)?;
-        // Single pages lie here and there: of twice as many, some block has enough.
-        let len = if matches!(self.way, Way::Offline) { 2 * bytes } else { bytes };
-        let mut arena = match self.memory {
-            Memory::Anonymous => Arena::small(len)?,
-            Memory::Shared => Arena::shared(len)?,
-        };
-        drop(warm);
+        let arena = self.arena(bytes)?;
         let timing = match self.way {
-            Way::MovePages(nodes) => cpus::on(0, || move_pages(&arena, nodes)),
-            Way::Offline => {
-                let blocks = blocks_of(&arena)?;
-                if self.memory == Memory::Shared {
-                    arena.unmap()?;
-                }
-                cpus::on(0, || offline_one(&blocks))
+            Way::MovePages(nodes) => {
+                warm(bytes)?;
+                cpus::on(0, || move_pages(&arena, nodes))
             }
+            Way::Offline => self.offline(arena),
         };
         timing.map(Timing::of_processor)
     }
+
+    /// Takes a block offline that has pages of the arena. They lie here and there, and most blocks have
+    /// something of the kernel's own, too: of more pages, some block has enough, and nothing else.
+    fn offline(self, first: Arena) -> Result<Timing> {
+        let bytes = first.len();
+        let (mut arenas, mut frames) = (vec![first], Vec::new());
+        while let Some(arena) = arenas.last_mut() {
+            frames.extend(frames_of(arena)?);
+            if self.memory == Memory::Shared {
+                arena.unmap()?;
+            }
+            let blocks = blocks_of(&frames)?;
+            warm(bytes)?;
+            if let Some(timing) = cpus::on(0, || offline_one(&blocks))? {
+                return Ok(timing);
+            }
+            if arenas.len() == MOST {
+                break;
+            }
+            arenas.push(self.arena(bytes)?);
+        }
+        let what = "no block of memory that has many of its pages goes offline";
+        Err(Error::Unusable(format!("{what}; try again, or with a larger --size")))
+    }
+
+    fn arena(self, bytes: usize) -> Result<Arena> {
+        match self.memory {
+            Memory::Anonymous => Arena::small(bytes),
+            Memory::Shared => Arena::shared(bytes),
+        }
+    }
+}
+
+/// What the pages go to shall be memory that somebody had a moment ago: elsewhere the host of a virtual
+/// machine may have to find it first, which takes several times as long as to move a page.
+fn warm(bytes: usize) -> Result<()> {
+    Arena::small(bytes).map(drop)
 }
 
 /// The numbers of a list such as `0-1,4`.
@@ -114,8 +142,8 @@ fn numbers(list: &str) -> Vec<i32> {
     list.trim().split(',').filter_map(range).flatten().collect()
 }
 
-/// The blocks of memory that have most of the pages.
-fn blocks_of(arena: &Arena) -> Result<Vec<u64>> {
+/// The blocks of memory that have many of these frames, those with most of them first.
+fn blocks_of(frames: &[u64]) -> Result<Vec<u64>> {
     let path = format!("{BLOCKS}/block_size_bytes");
     let size = fs::read_to_string(&path).map_err(|error| {
         let why = "this kernel takes no memory offline (CONFIG_MEMORY_HOTREMOVE), or not in here";
@@ -123,7 +151,7 @@ fn blocks_of(arena: &Arena) -> Result<Vec<u64>> {
     })?;
     let pages = u64::from_str_radix(size.trim(), 16).map_or(0, |bytes| bytes / PAGE_SIZE as u64);
     let mut counts: BTreeMap<u64, u64> = BTreeMap::new();
-    for frame in frames_of(arena)? {
+    for frame in frames {
         *counts.entry(frame.checked_div(pages).unwrap_or_default()).or_default() += 1;
     }
     let mut ours: Vec<_> = counts.into_iter().filter(|(_, count)| *count >= FEWEST).collect();
@@ -149,7 +177,7 @@ fn frames_of(arena: &Arena) -> Result<Vec<u64>> {
 }
 
 /// Takes the first of these blocks offline that goes, and back; the time for a page.
-fn offline_one(blocks: &[u64]) -> Result<Timing> {
+fn offline_one(blocks: &[u64]) -> Result<Option<Timing>> {
     for block in blocks {
         let state = format!("{BLOCKS}/memory{block}/state");
         let tell = |word: &str| {
@@ -172,11 +200,10 @@ fn offline_one(blocks: &[u64]) -> Result<Timing> {
             Error::failed(what, format_args!("{state}: {error}"))
         })?;
         if pages >= FEWEST {
-            return Ok(timing.times(1.0 / pages as f64));
+            return Ok(Some(timing.times(1.0 / pages as f64)));
         }
     }
-    let count = blocks.len();
-    Err(Error::Unusable(format!("none of {count} blocks with enough of its pages goes offline")))
+    Ok(None)
 }
 
 /// Pages that the kernel has moved since it was started.

@@ -81,7 +81,7 @@ impl Suite {
         match self {
             Self::Memory => 2,
             Self::Hit => 4 + crate::PEERS,
-            Self::Migrate => 8,
+            Self::Migrate => 10,
             Self::Scale => 6,
             Self::Forms | Self::Miss | Self::Write => 1,
         }
