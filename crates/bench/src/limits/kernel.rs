@@ -191,14 +191,13 @@ fn offline_one(blocks: &[u64]) -> Result<Option<Timing>> {
             Ok(()) => {}
             // Something of the kernel's own is in there.
             Err(error) if error.kind() == ErrorKind::ResourceBusy => continue,
-            Err(error) if error.kind() == ErrorKind::Interrupted => return Err(Error::Stopped),
             Err(error) => return Err(Error::Unusable(format!("{state}: {error}; it takes root"))),
         }
-        let pages = migrated()?.saturating_sub(before);
         tell("online").map_err(|error| {
             let what = "a block of memory stays offline; write `online` to";
             Error::failed(what, format_args!("{state}: {error}"))
         })?;
+        let pages = migrated()?.saturating_sub(before);
         if pages >= FEWEST {
             return Ok(Some(timing.times(1.0 / pages as f64)));
         }
