@@ -167,7 +167,7 @@ fn frames_of(arena: &Arena) -> Result<Vec<u64>> {
     let mut words = vec![0; arena.len() / PAGE_SIZE * 8];
     let at = arena.base().addr() as u64 / PAGE_SIZE as u64 * 8;
     let read = File::open(path).and_then(|map| map.read_exact_at(&mut words, at));
-    read.map_err(Error::while_(path))?;
+    read.map_err(|error| Error::Unusable(format!("{path}: {error}")))?;
     let words = words.as_chunks::<8>().0.iter().map(|word| u64::from_ne_bytes(*word));
     let frames: Vec<u64> = words.filter(|w| w & PRESENT != 0).map(|w| w & FRAME).collect();
     match frames.iter().any(|frame| *frame != 0) {
@@ -217,19 +217,20 @@ fn migrated() -> Result<u64> {
 
 /// Moves all pages to the node that has not got the first one.
 fn move_pages(arena: &Arena, nodes: [i32; 2]) -> Result<Timing> {
-    let doing = "move_pages";
+    let failed = |why: String| Error::Unusable(format!("move_pages: {why}"));
     let pages: Vec<*mut u8> =
         (0..arena.len()).step_by(PAGE_SIZE).map(|at| arena.base().wrapping_add(at)).collect();
     let mut status = vec![0i32; pages.len()];
-    call(&pages, None, &mut status).map_err(Error::while_(doing))?;
+    call(&pages, None, &mut status).map_err(|error| failed(error.to_string()))?;
     let to = if status[0] == nodes[0] { nodes[1] } else { nodes[0] };
     let there = status.iter().filter(|node| **node != to).count() as u64;
     let lap = Lap::start();
-    call(&pages, Some(&vec![to; pages.len()]), &mut status).map_err(Error::while_(doing))?;
+    let moved = call(&pages, Some(&vec![to; pages.len()]), &mut status);
     let timing = lap.stop(there);
+    moved.map_err(|error| failed(error.to_string()))?;
     match status.iter().filter(|node| **node != to).count() {
         0 => Ok(timing),
-        left => Err(Error::failed(doing, format!("{left} pages did not move"))),
+        left => Err(failed(format!("{left} pages did not move"))),
     }
 }
 

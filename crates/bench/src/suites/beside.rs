@@ -251,11 +251,13 @@ fn frozen(run: &mut Run<'_>, things: &RefCell<Things<'_>>, file: &File) -> Resul
         let mut each = 0.0;
         let moving = |done: &AtomicBool| {
             let mut pages = 0;
-            while !done.load(Ordering::Relaxed) {
+            loop {
                 let (of_chunk, moved) = mover.chunk_timed(0.99)?;
                 (each, pages) = (of_chunk, pages + moved);
+                if done.load(Ordering::Relaxed) {
+                    return Ok(pages);
+                }
             }
-            Ok(pages)
         };
         let (timing, ..) = beside(|| using(file, Use::Read, span), moving)?;
         Ok(Timing { each, ..timing })
