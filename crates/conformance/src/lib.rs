@@ -21,7 +21,7 @@
 //! let limit = Limit::Time(Duration::from_millis(100));
 //! let outcome = run(case, subject, Settings { limit, ..Settings::with_seed(1) });
 //! assert_eq!(outcome.verdict, Verdict::Pass, "{outcome}");
-//! # Ok::<(), refolio::Error>(())
+//! # Ok::<(), Box<refolio::Error>>(())
 //! ```
 //!
 //! The suite speaks to its subjects from outside, so its threads and atomics are the standard

@@ -48,7 +48,7 @@ impl From<Need> for Purpose {
 }
 
 /// What a batch did not bring: the pages of a folio that was to be filled, and why.
-pub(crate) type Failed = Vec<(Range<u64>, Error)>;
+pub(crate) type Failed = Vec<(Range<u64>, Box<Error>)>;
 
 /// Fills those of the pages that are not cached, and gives each folio to `shown` as it comes, with
 /// the index of its first page.
@@ -226,7 +226,7 @@ impl<'c> Batch<'c, '_> {
                 let pages = base.0..base.0 + u64::from(fresh.folio.folio().pages());
                 fill::take_out(self.core, self.mapping, fresh, base);
                 // Cut off meanwhile: that is no failure of the batch.
-                if !matches!(error, Error::OutOfRange { .. }) {
+                if !error.is_out_of_range() {
                     self.failed.push((pages, error));
                 }
             }
@@ -328,7 +328,7 @@ mod tests {
         std::fs::write(&path, vec![7; pages * PAGE_SIZE]).unwrap();
         let store = Arc::new(FileStore::open(&path).unwrap());
         let len = (pages * PAGE_SIZE) as u64;
-        let new = |id| Ok::<_, Error>(Mapping::new(id, store, len, 0, None));
+        let new = |id| Ok::<_, Box<Error>>(Mapping::new(id, store, len, 0, None));
         (core.mappings.open(None, new).unwrap(), path)
     }
 
@@ -363,7 +363,7 @@ mod tests {
             let (shown, failed) = filled(core, &mapping, 30..100, Need::Now);
             let [(pages, error)] = &failed[..] else { panic!("{failed:?}") };
             assert_eq!((shown, pages.clone()), (0, 30..31));
-            assert!(matches!(error, Error::NoMemory { .. }), "{error}");
+            assert!(matches!(**error, Error::NoMemory { .. }), "{error}");
         });
     }
 

@@ -172,15 +172,18 @@ impl CacheBuilder {
     pub fn build(self) -> Result<Cache> {
         if self.nodes.len() < 2 || self.nodes.len() > 255 {
             let n = self.nodes.len();
-            return Err(Error::Invalid(format!("a cache has 2 to 255 nodes, not {n}")));
+            return Err(Error::Invalid(format!("a cache has 2 to 255 nodes, not {n}")).into());
         }
         if let Some(node) = self.nodes.iter().find(|node| node.len_bytes < MIN_NODE_BYTES) {
             return Err(Error::Invalid(format!(
                 "a node of {} bytes is too small: give it at least {MIN_NODE_BYTES}",
                 node.len_bytes
-            )));
+            ))
+            .into());
         }
         let core = Arc::new(assemble(&self.nodes, self.name_holders)?);
+        #[cfg(not(refolio_model))]
+        crate::core::all::add(&core);
         let mut threads = Vec::new();
         if self.background {
             let interval = self.writeback_interval;
@@ -208,7 +211,7 @@ fn start(
     let thread = std::thread::Builder::new().name(name.clone());
     let failed =
         |source| Error::Io { doing: "starting", name: format!("the thread {name}"), source };
-    thread.spawn(move || run(&core)).map_err(failed)
+    Ok(thread.spawn(move || run(&core)).map_err(failed)?)
 }
 
 /// The rooms of a cache with these nodes, without a housekeeper.

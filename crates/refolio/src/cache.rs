@@ -47,7 +47,7 @@ impl Inner {
     pub fn migrate(&self, places: &[Place], to: NodeId, how: &Migrate<'_>) -> Result<Report> {
         let node = passes::node(&self.core, to)?;
         if node.is_offline() {
-            return Err(Error::Node { node: to, why: "it is drained: undrain it first" });
+            return Err(Error::Node { node: to, why: "it is drained: undrain it first" }.into());
         }
         if how.waits() {
             self.core.no_guard_held()?;
@@ -179,7 +179,8 @@ impl Cache {
             let order = options.order;
             return Err(Error::Invalid(format!(
                 "order {order}: folios go up to order {MAX_ORDER}"
-            )));
+            ))
+            .into());
         }
         let failed = |source| Error::Io { doing: "opening", name: store.name(), source };
         let writable = !options.read_only;
@@ -189,12 +190,13 @@ impl Cache {
                 let name = store.name();
                 return Err(Error::Invalid(format!(
                     "{name} has {len} bytes: a cached file has at most 4 PiB"
-                )));
+                ))
+                .into());
             }
             if id > Identity::MAX_FILES {
-                return Err(Error::Invalid("more than 16 million files: close some".into()));
+                return Err(Error::Invalid("more than 16 million files: close some".into()).into());
             }
-            Ok::<_, Error>(Mapping::new(id, store.clone(), len, options.order, file))
+            Ok::<_, Box<Error>>(Mapping::new(id, store.clone(), len, options.order, file))
         })?;
         if writable {
             mapping.open_for_writing(store);
@@ -212,7 +214,8 @@ impl Cache {
         if order > MAX_ORDER {
             return Err(Error::Invalid(format!(
                 "order {order}: folios go up to order {MAX_ORDER}"
-            )));
+            ))
+            .into());
         }
         let table = (pages > 0).then(|| Table::new(pages, table::Backing::Anonymous { order }));
         let table = table.flatten().ok_or_else(|| {

@@ -14,7 +14,10 @@
 //! remaining way to deadlock, an embedder's thread that holds pages and asks for more, is what
 //! [`Core::wait`] refuses.
 
+#[cfg(not(refolio_model))]
+pub(crate) mod all;
 mod guards;
+mod hinted;
 
 use std::fmt;
 use std::panic::Location;
@@ -204,11 +207,29 @@ impl Core {
         if !self.name_holders {
             return Intent::UNNAMED;
         }
+        Intent::new(self.time_ns(), place)
+    }
+
+    /// The same, where it takes a few instructions only.
+    #[inline(always)]
+    pub fn intent_at_once<const GUARD: bool>(
+        &self,
+        place: &'static Location<'static>,
+    ) -> Option<Intent<GUARD>> {
+        if !self.name_holders {
+            return Some(Intent::UNNAMED);
+        }
+        Intent::at_once(self.time_ns(), place)
+    }
+
+    /// The time, of a clock that goes while somebody looks.
+    #[inline(always)]
+    fn time_ns(&self) -> u64 {
         let (time_ns, started) = self.clock.look();
         if started {
             self.bell.ring(|wanted| wanted.clock = true);
         }
-        Intent::new(time_ns, place)
+        time_ns
     }
 
     /// Gives one reference back; frees the folio with the last one.
@@ -361,7 +382,7 @@ impl Core {
             (gone, guarded(state.load()))
         });
         if guarded {
-            return Err(Error::GuardHeld { holders: holder::own(None) });
+            return Err(Error::GuardHeld { holders: holder::own(None) }.into());
         }
         Ok(gone)
     }
@@ -384,9 +405,9 @@ impl Core {
             std::thread::yield_now();
         }
         if guards > 0 && mine.is_empty() {
-            return Err(Error::GuardHeld { holders: holder::own(None) });
+            return Err(Error::GuardHeld { holders: holder::own(None) }.into());
         }
-        Err(Error::Held { holders: self.holders(frame) })
+        Err(Error::Held { holders: self.holders(frame) }.into())
     }
 
     /// Whoever holds a folio, beyond what its cache does.
@@ -400,7 +421,7 @@ impl Core {
     /// with a write guard.
     pub fn no_guard_held(&self) -> Result<()> {
         if holder::mine().1 > 0 {
-            return Err(Error::GuardHeld { holders: holder::own(None) });
+            return Err(Error::GuardHeld { holders: holder::own(None) }.into());
         }
         Ok(())
     }

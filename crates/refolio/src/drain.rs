@@ -103,7 +103,7 @@ fn take_out_of_use<'c>(core: &'c Core, node: &Node) -> Result<Vec<&'c Node>> {
     let others = core.nodes.iter().filter(|other| other.id != node.id && !other.is_offline());
     let others: Vec<_> = others.collect();
     if others.is_empty() {
-        return Err(Error::Node { node: node.id, why: "it is the last one in use" });
+        return Err(Error::Node { node: node.id, why: "it is the last one in use" }.into());
     }
     node.set_offline(true);
     Ok(others)

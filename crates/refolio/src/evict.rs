@@ -120,7 +120,7 @@ fn try_evict<'p>(core: &Core, page: &'p Leaving, open: &mut Open<'p>) -> Option<
     let busy = state.has(Flag::WRITEBACK) && !broken("writeback-unprotected")
         || state.has(Flag::DIRTY) && !broken("evict-drops-dirty");
     // A page that was marked as not to be trusted must not come back from the store, trusted.
-    if busy || !state.has(Flag::UPTODATE) || state.has(Flag::POISONED) {
+    if busy || !state.has(Flag::UPTODATE) {
         return None;
     }
     if folio.mapped() > 0 && !broken("evict-skips-unmap") {
@@ -155,7 +155,8 @@ mod tests {
     /// A file of as many pages, on the first of two nodes.
     fn cached(core: &Core, store: &Arc<MemStore>, pages: u64) -> (Arc<Mapping>, Vec<Leaving>) {
         let store = store.clone();
-        let new = |id| Ok::<_, Error>(Mapping::new(id, store, pages * PAGE_SIZE as u64, 0, None));
+        let new =
+            |id| Ok::<_, Box<Error>>(Mapping::new(id, store, pages * PAGE_SIZE as u64, 0, None));
         let mapping = core.mappings.open(None, new).unwrap();
         let leaving = (0..pages).map(PageIndex).map(|index| {
             let frame = fault::page(core, &mapping, index).unwrap().0.frame;

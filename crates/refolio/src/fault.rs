@@ -10,11 +10,11 @@
 use crate::core::{Core, FolioLock, FolioRef, Found, Fresh, Why};
 use crate::error::{Error, Result};
 use crate::fill;
+use crate::folio::Use;
 use crate::folio::state::{Flag, Get};
-use crate::folio::{Identity, Use};
 use crate::mapping::Mapping;
 use crate::reclaim;
-use crate::sync::{Arc, Retry, broken, call, reached};
+use crate::sync::{Arc, Retry, broken, call};
 use crate::table::entry::{Entry, Mapped};
 use crate::table::{Backing, Sharing, Table};
 use crate::units::{FrameNo, MAX_ORDER, PageIndex, Vpn, folio_bytes, pages};
@@ -51,24 +51,8 @@ pub(crate) fn cached<'c>(
     mapping: &Mapping,
     index: PageIndex,
 ) -> Option<FolioRef<'c>> {
-    let identity = mapping.identity(index);
-    cached_in(core, core.hints.get(identity)?, identity)
-}
-
-/// The same, if that is in `frame`.
-#[inline]
-pub(crate) fn cached_in<'c>(
-    core: &'c Core,
-    frame: FrameNo,
-    identity: Identity,
-) -> Option<FolioRef<'c>> {
-    let folio = core.folios.find(frame)?;
-    let is_it = || folio.is(identity) || broken("hint-believed");
-    if !folio.state.try_get_readable(is_it) {
-        return None;
-    }
-    reached("by its hint");
-    Some(FolioRef { core, frame, folio })
+    let page = mapping.identity(index);
+    core.hinted(page)?.get(page)
 }
 
 /// [`page`] for everything else.
@@ -86,7 +70,7 @@ fn get_page<'c>(
             Found::Folio(folio, base) => {
                 let state = folio.folio().state.used(uses);
                 if state.has(Flag::POISONED) {
-                    return Err(Error::Poisoned { index });
+                    return Err(Error::Poisoned { index }.into());
                 }
                 if state.has(Flag::UPTODATE) {
                     if uses == Use::Counts {
@@ -102,7 +86,7 @@ fn get_page<'c>(
             Found::Blocked(obstacle) => {
                 core.wait(obstacle, None)?;
             }
-            Found::Saturated => return Err(Error::TooManyReferences),
+            Found::Saturated => return Err(Error::TooManyReferences.into()),
             Found::Miss => {
                 if let Some(filled) = fill::fill(core, mapping, index, uses)? {
                     return Ok(filled);
@@ -167,7 +151,7 @@ fn use_entry<'c>(
 ) -> Result<Option<FolioRef<'c>>> {
     let state = &core.folio(mapped.folio).state;
     match state.try_get() {
-        Get::Saturated => Err(Error::TooManyReferences),
+        Get::Saturated => Err(Error::TooManyReferences.into()),
         Get::Frozen => {
             let obstacle = core.obstacle(mapped.folio, Why::Frozen);
             if table.load(at).is_present(mapped.folio, mapped.page) {
@@ -182,7 +166,7 @@ fn use_entry<'c>(
                 return Ok(None);
             }
             if state.used(Use::Counts).has(Flag::POISONED) {
-                return Err(Error::Poisoned { index: PageIndex(at.0) });
+                return Err(Error::Poisoned { index: PageIndex(at.0) }.into());
             }
             if !mapped.accessed {
                 let accessed = Entry::Present(Mapped { accessed: true, ..mapped });
@@ -218,7 +202,7 @@ fn map_anonymous(core: &Core, table: &Arc<Table>, at: Vpn, order: u32) -> Result
         let fresh = if fits || order == 0 {
             reclaim::alloc(core, order, &[Flag::ANON])
         } else {
-            Err(Error::NoMemory { order, why: "the run is in use" })
+            Err(Error::NoMemory { order, why: "the run is in use" }.into())
         };
         let fresh = match fresh {
             Ok(fresh) => fresh,
@@ -289,7 +273,7 @@ fn map_file(
         // Whoever got the lock looks first whether the folio still is the page (rule 4).
         let len_pages = PageIndex::count(mapping.len());
         if index.0 >= len_pages && !broken("fault-skips-length") {
-            return Err(Error::OutOfRange { index, pages: len_pages });
+            return Err(Error::OutOfRange { index, pages: len_pages }.into());
         }
         if !folio.folio().is(mapping.identity(base)) && !broken("fault-skips-recheck") {
             continue;
@@ -314,7 +298,7 @@ fn copy_on_write(core: &Core, table: &Arc<Table>, at: Vpn, mapped: Mapped) -> Re
     match &table.backing {
         Backing::File { sharing: Sharing::Private, .. } => {}
         Backing::File { mapping, .. } => {
-            return Err(Error::ReadOnly { name: mapping.store().name() });
+            return Err(Error::ReadOnly { name: mapping.store().name() }.into());
         }
         Backing::Anonymous { .. } => unreachable!("anonymous entries are writable"),
     }

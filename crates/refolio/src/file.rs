@@ -50,7 +50,7 @@ use crate::{fault, read, write};
 /// assert_eq!(file.read_at(&mut bytes, 9_997)?, 8);
 /// assert_eq!(&bytes, b"\0\0\0hello");
 /// file.sync()?;
-/// # Ok::<(), refolio::Error>(())
+/// # Ok::<(), Box<refolio::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct File {
@@ -110,6 +110,15 @@ impl File {
     #[doc(alias = "pread")]
     #[inline(always)]
     pub fn read_at(&self, into: &mut [u8], offset: u64) -> Result<usize> {
+        if read::hinted(self.core(), &self.mapping, into, offset) {
+            return Ok(into.len());
+        }
+        self.read_otherwise(into, offset)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn read_otherwise(&self, into: &mut [u8], offset: u64) -> Result<usize> {
         read::from_file(self.core(), &self.mapping, &self.pattern, into, offset)
     }
 
@@ -134,7 +143,7 @@ impl File {
     ///     file.read_at(&mut byte, *offset)?;
     ///     assert_eq!(byte, [7]);
     /// }
-    /// # Ok::<(), refolio::Error>(())
+    /// # Ok::<(), Box<refolio::Error>>(())
     /// ```
     #[inline(always)]
     pub fn prefetch(&self, offset: u64) {
@@ -166,10 +175,10 @@ impl File {
 
     fn check_change(&self, end: Option<u64>) -> Result<()> {
         if !self.writable {
-            return Err(Error::ReadOnly { name: self.mapping.store().name() });
+            return Err(Error::ReadOnly { name: self.mapping.store().name() }.into());
         }
         if end.is_none_or(|end| end > MAX_FILE_BYTES) {
-            return Err(Error::Invalid("a cached file has at most 4 PiB".into()));
+            return Err(Error::Invalid("a cached file has at most 4 PiB".into()).into());
         }
         self.core().no_guard_held()
     }
@@ -271,7 +280,7 @@ impl File {
     /// // A thread that writes a page it has itself pinned is told, and does not wait for itself.
     /// let error = file.write_at(b"J", 0).unwrap_err();
     /// assert!(error.to_string().starts_with("the page is held by a pin taken at"));
-    /// # Ok::<(), refolio::Error>(())
+    /// # Ok::<(), Box<refolio::Error>>(())
     /// ```
     ///
     /// # Errors
@@ -282,27 +291,35 @@ impl File {
     #[inline(always)] // So that the pin is not copied on its way, half stored as it is.
     pub fn page(&self, index: PageIndex) -> Result<Page<'_>> {
         let (core, mapping, location) = (self.core(), &*self.mapping, Location::caller());
-        let intent = core.intent(location);
+        let page = mapping.identity(index);
         // Most pins are of a page that is cached, and all of which is in the file.
-        let identity = mapping.identity(index);
-        let hint = if mapping.has_whole(index) { core.hints.get(identity) } else { None };
-        let (page, intent) = match hint.and_then(|frame| {
-            let address = Address::of(core, frame);
-            fault::cached_in(core, frame, identity).map(|folio| StillPage::whole(folio, address))
-        }) {
-            Some(page) => (page, intent),
-            None => {
-                let (folio, page, len) = self.get_page(index)?;
-                (StillPage::new(folio, page, len), core.intent(location))
-            }
-        };
-        let hold = intent.hold(Held::of(page.folio));
-        Ok(Page::new(page, hold))
+        if let Some(intent) = core.intent_at_once(location)
+            && mapping.has_whole(index)
+            && let Some(hinted) = core.hinted(page)
+            && let address = Address::of(core, hinted.frame())
+            && let Some(folio) = hinted.get(page)
+        {
+            let hold = intent.hold(Held::of(folio.folio));
+            return Ok(Page::new(StillPage::whole(folio, address, hold)));
+        }
+        self.page_otherwise(index, location)
+    }
+
+    /// [`page`](Self::page), for everything else.
+    #[cold]
+    #[inline(never)]
+    fn page_otherwise(
+        &self,
+        index: PageIndex,
+        location: &'static Location<'static>,
+    ) -> Result<Page<'_>> {
+        let (folio, page, len) = self.get_page(index)?;
+        let hold = self.core().intent(location).hold(Held::of(folio.folio));
+        Ok(Page::new(StillPage::new(folio, page, len, hold)))
     }
 
     /// The folio of page `index`, which of its pages that is, and how many of its bytes belong to
     /// the file.
-    #[cold]
     fn get_page(&self, index: PageIndex) -> Result<(FolioRef<'_>, u32, usize)> {
         let len = self.bytes_in(index)?;
         let pages = index.0..index.0 + 1;
@@ -323,7 +340,7 @@ impl File {
     pub fn page_mut(&self, index: PageIndex) -> Result<PageMut<'_>> {
         let location = Location::caller();
         if !self.writable {
-            return Err(Error::ReadOnly { name: self.mapping.store().name() });
+            return Err(Error::ReadOnly { name: self.mapping.store().name() }.into());
         }
         self.bytes_in(index)?;
         let core = self.core();
@@ -346,7 +363,7 @@ impl File {
     fn bytes_in(&self, index: PageIndex) -> Result<usize> {
         let len = self.len();
         match len.checked_sub(index.offset()) {
-            None | Some(0) => Err(Error::OutOfRange { index, pages: PageIndex::count(len) }),
+            None | Some(0) => Err(Error::OutOfRange { index, pages: PageIndex::count(len) }.into()),
             Some(rest) => Ok(rest.min(PAGE_SIZE as u64) as usize),
         }
     }
@@ -374,7 +391,7 @@ impl File {
     /// assert_eq!(file.node_of(PageIndex(0)), Some(NodeId(1)));
     /// let Outcome::Busy { holders } = &report.outcomes[1].outcome else { panic!("pinned") };
     /// assert!(holders[0].to_string().starts_with("a pin taken at"));
-    /// # Ok::<(), refolio::Error>(())
+    /// # Ok::<(), Box<refolio::Error>>(())
     /// ```
     ///
     /// # Errors
@@ -474,7 +491,7 @@ mod tests {
         let file = cache.open_store(store, &OpenOptions::new().order(2)).unwrap();
         let pin = file.page(PageIndex(0)).unwrap();
         let folio = [2; PAGE_SIZE << 2];
-        assert!(matches!(file.write_at(&folio, 0), Err(Error::Held { .. })));
+        assert!(matches!(*file.write_at(&folio, 0).unwrap_err(), Error::Held { .. }));
         assert_eq!((file.len(), file.mapping.reach()), (100, 100));
         drop(pin);
         file.write_at(&folio, 0).unwrap();

@@ -88,7 +88,7 @@ fn try_place(
     let mut slots = mapping.pages.lock();
     let pages = PageIndex::count(mapping.reach());
     if index.0 >= pages && !broken("fill-beyond-the-end") {
-        return Err(Error::OutOfRange { index, pages });
+        return Err(Error::OutOfRange { index, pages }.into());
     }
     let shadow = slots.load(index.0);
     let taken = if order == 0 {
@@ -180,12 +180,14 @@ impl Progress {
             Ok(0) if self.offset() >= mapping.reach() => self.wanted = self.done,
             Ok(0) => {
                 let (name, offset) = (mapping.store().name(), self.offset());
-                return Err(Error::Shrunk { name, offset, len_bytes: self.stored });
+                return Err(Error::Shrunk { name, offset, len_bytes: self.stored }.into());
             }
             Ok(n) => self.done = self.wanted.min(self.done + n),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(source) => {
-                return Err(Error::Io { doing: "reading", name: mapping.store().name(), source });
+                return Err(
+                    Error::Io { doing: "reading", name: mapping.store().name(), source }.into()
+                );
             }
         }
         Ok(())
@@ -223,7 +225,7 @@ pub(crate) fn complete(
     let base = progress.base;
     let reach = call(|| mapping.reach());
     if base.offset() >= reach && !broken("fill-beyond-the-end") {
-        return Err(Error::OutOfRange { index: base, pages: PageIndex::count(reach) });
+        return Err(Error::OutOfRange { index: base, pages: PageIndex::count(reach) }.into());
     }
     Ok(())
 }
@@ -283,7 +285,7 @@ mod tests {
         used.retain(|fresh| fresh.folio.frame.0.is_multiple_of(2));
         let len = 4 * PAGE_SIZE as u64;
         let store = Arc::new(MemStore::with_bytes(vec![7; len as usize]));
-        let new = |id| Ok::<_, Error>(Mapping::new(id, store, len, 2, None));
+        let new = |id| Ok::<_, Box<Error>>(Mapping::new(id, store, len, 2, None));
         let mapping = core.mappings.open(None, new).unwrap();
         let page = |index| {
             let (folio, base) = crate::fault::page(&core, &mapping, PageIndex(index)).unwrap();

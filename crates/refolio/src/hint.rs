@@ -10,31 +10,35 @@
 //! Pages that are merely passing (`lru.rs`) are shown without one. The first read that counts sets it.
 
 use crate::folio::Identity;
-use crate::frame::vec_with_room;
+use crate::frame::Around;
 use crate::sync::Relaxed;
 use crate::sync::plain::AtomicU32;
 use crate::units::FrameNo;
 
 /// First frames of folios, by file and page.
+///
+/// # Invariants
+/// Each of them is below `frames`. (In models there may be no frames, and then there are no hints.)
 #[derive(Debug)]
 pub(crate) struct Hints {
-    /// A power of two of them, or none.
-    places: Vec<AtomicU32>,
+    places: Around<AtomicU32>,
+    frames: u32,
 }
 
 impl Hints {
-    /// A place for each of so many pages, at least, or none at all; None when there is no memory.
-    pub fn new(pages: usize) -> Option<Self> {
-        let places = if pages > 0 { pages.checked_next_power_of_two()? } else { 0 };
-        let mut hints = vec_with_room(places)?;
-        hints.extend((0..places).map(|_| AtomicU32::new(0)));
-        Some(Self { places: hints })
+    /// Hints for so many frames, and as many pages at least; None when there is no memory.
+    pub fn new(frames: usize) -> Option<Self> {
+        let places = Around::new(frames, || AtomicU32::new(0))?;
+        let frames = u32::try_from(frames).ok().filter(|n| *n > 0 || cfg!(refolio_model))?;
+        Some(Self { places, frames })
     }
 
     /// Pages that follow each other have places that do; files begin anywhere.
     #[inline]
     fn place(&self, of: Identity) -> Option<&AtomicU32> {
-        self.places.get(of.number() as usize & self.places.len().wrapping_sub(1))
+        // Models do without, unless they are about hints.
+        let off = cfg!(refolio_model) && self.frames == 0;
+        (!off).then(|| self.places.get(of.number()))
     }
 
     /// The first frame of the folio that may have the page.
@@ -45,7 +49,11 @@ impl Hints {
     }
 
     /// The pages of a folio are in the frames from `frame` on.
+    ///
+    /// # Panics
+    /// If there is no such frame.
     pub fn set(&self, of: Identity, pages: u32, frame: FrameNo) {
+        assert!(frame.0 < self.frames || cfg!(refolio_model), "a hint is of a frame");
         for page in 0..u64::from(pages) {
             if let Some(place) = self.place(of.add(page)) {
                 // Relaxed: as `get`. Not written where nothing changes: others read it.
@@ -54,5 +62,35 @@ impl Hints {
                 }
             }
         }
+    }
+}
+
+#[cfg(all(test, not(refolio_model)))]
+mod tests {
+    use super::*;
+    use crate::units::PageIndex;
+
+    #[test]
+    fn every_page_has_a_place_and_the_last_one_there_has_it() {
+        let hints = Hints::new(5).unwrap();
+        let page = |index| Identity::new(1, PageIndex(index));
+        for index in 0..100 {
+            assert!(hints.get(page(index)).is_some_and(|frame| frame.0 < 5));
+        }
+        hints.set(page(6), 2, FrameNo(4));
+        assert_eq!([6, 7, 14, 15].map(|index| hints.get(page(index))), [Some(FrameNo(4)); 4]);
+        hints.set(page(14), 1, FrameNo(3));
+        assert_eq!(hints.get(page(6)), Some(FrameNo(3)));
+    }
+
+    #[test]
+    #[should_panic(expected = "a hint is of a frame")]
+    fn a_hint_is_of_a_frame_that_exists() {
+        Hints::new(5).unwrap().set(Identity::new(1, PageIndex(0)), 1, FrameNo(5));
+    }
+
+    #[test]
+    fn there_are_no_hints_without_frames() {
+        assert!(Hints::new(0).is_none());
     }
 }

@@ -106,7 +106,7 @@ struct Missing<'c, 'm> {
     uses: Use,
     pieces: Vec<Piece>,
     /// The first failure, and of which of the reads.
-    error: Option<(usize, Error)>,
+    error: Option<(usize, Box<Error>)>,
 }
 
 impl<'c> Missing<'c, '_> {
@@ -157,7 +157,7 @@ impl<'c> Missing<'c, '_> {
         let Err(error) = result else { return };
         read.done = read.done.min(piece.part.start);
         // Truncated meanwhile: that is the end of the file, and no failure.
-        if matches!(error, Error::OutOfRange { .. }) {
+        if error.is_out_of_range() {
             return;
         }
         if self.error.as_ref().is_none_or(|(first, _)| piece.read < *first) {

@@ -20,30 +20,27 @@ use crate::write::Exclusive;
 ///
 /// A pin stays on its thread, since *a thread that holds a page never waits for another one*.
 /// Others may read through a reference to it.
-pub struct Page<'c> {
-    page: StillPage<'c>,
-    _hold: Hold<false>,
-}
+pub struct Page<'c>(StillPage<'c>);
 
 impl<'c> Page<'c> {
     #[inline]
-    pub(crate) fn new(page: StillPage<'c>, hold: Hold<false>) -> Self {
-        Self { page, _hold: hold }
+    pub(crate) fn new(page: StillPage<'c>) -> Self {
+        Self(page)
     }
 
     /// The node that the page is on, and stays on.
     pub fn node(&self) -> NodeId {
-        self.page.core.node_of(self.page.frame()).id
+        self.0.node()
     }
 
     /// The frame that the page is in, and stays in.
     pub fn frame(&self) -> FrameNo {
-        self.page.frame()
+        self.0.frame()
     }
 
     /// The embedder's word of the page's folio; see [`PageMut::set_private`].
     pub fn private(&self) -> Option<u64> {
-        self.page.folio.private()
+        self.0.folio().private()
     }
 }
 
@@ -52,7 +49,7 @@ impl Deref for Page<'_> {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        &self.page
+        &self.0
     }
 }
 
@@ -165,7 +162,7 @@ impl<'c> PageMut<'c> {
     /// punched out.
     #[doc(alias = "PG_hwpoison")]
     pub fn poison(&mut self) {
-        self.exclusive().folio().state.set(Flag::POISONED);
+        self.exclusive().folio().state.poison();
     }
 }
 

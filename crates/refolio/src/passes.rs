@@ -466,5 +466,5 @@ fn would_stop(core: &Core, frame: FrameNo) -> Option<Outcome> {
 
 /// The node with this number, or what is wrong with it.
 pub(crate) fn node(core: &Core, id: NodeId) -> Result<&Node> {
-    core.node(id).ok_or(Error::Node { node: id, why: "the cache has no such node" })
+    core.node(id).ok_or_else(|| Error::Node { node: id, why: "the cache has no such node" }.into())
 }

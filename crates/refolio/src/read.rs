@@ -7,7 +7,7 @@
 
 use crate::ahead::Pattern;
 use crate::core::Core;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::fault;
 use crate::folio::{Folio, Use};
 use crate::many::{self, ReadAt};
@@ -20,31 +20,38 @@ use crate::units::{FrameNo, PAGE_SIZE, PageIndex, Vpn, pieces};
 /// Optimistic attempts before a read takes a reference.
 const ATTEMPTS: u32 = if cfg!(refolio_model) { 1 } else { 8 };
 
-/// Reads bytes of a file, as many as it has there.
-#[doc(alias = "filemap_read")]
+/// Most reads: of a part of one page, which is all in the file, has a folio of its own, stands still,
+/// and is where its hint says. Whether this was one; [`from_file`] is for everything else.
+///
+/// What it costs is its instructions: the fewer there are, the more of such reads the processor has
+/// in flight. So each of them is looked at here.
 #[inline(always)]
-pub(crate) fn from_file(
-    core: &Core,
-    mapping: &Arc<Mapping>,
-    pattern: &Pattern,
-    into: &mut [u8],
-    offset: u64,
-) -> Result<usize> {
+pub(crate) fn hinted(core: &Core, mapping: &Mapping, into: &mut [u8], offset: u64) -> bool {
     let within = (offset % PAGE_SIZE as u64) as usize;
     let index = PageIndex::of_offset(offset);
-    // Most reads are of a part of one page, which is cached, stands still, and is all in the file.
-    if into.len() <= PAGE_SIZE - within
-        && mapping.has_whole(index)
-        && hinted(core, mapping, index, within, into)
-    {
-        return Ok(into.len());
+    if into.len() > PAGE_SIZE - within || !mapping.has_whole(index) {
+        return false;
     }
-    in_pieces(core, mapping, pattern, into, offset)
+    let page = mapping.identity(index);
+    let Some(hinted) = core.hinted(page) else { return false };
+    let folio = hinted.folio();
+    let before = folio.state.load();
+    if !before.is_readable() || !folio.is(page) {
+        return false;
+    }
+    hinted.read(within, into);
+    if !folio.state.is_unchanged(before) {
+        return false;
+    }
+    // A page that is merely passing has no hint. (To ask the pattern here would cost each of these
+    // reads a tenth more.)
+    folio.state.mark_referenced(before);
+    true
 }
 
-/// [`from_file`] for everything else.
-#[inline(never)]
-fn in_pieces(
+/// Reads bytes of a file, as many as it has there.
+#[doc(alias = "filemap_read")]
+pub(crate) fn from_file(
     core: &Core,
     mapping: &Arc<Mapping>,
     pattern: &Pattern,
@@ -83,7 +90,7 @@ fn in_pieces(
         match referenced(core, mapping, uses, index, within, bytes) {
             Ok(()) => {}
             // Truncated meanwhile.
-            Err(Error::OutOfRange { .. }) => return Ok(part.start),
+            Err(error) if error.is_out_of_range() => return Ok(part.start),
             Err(error) => return Err(error),
         }
     }
@@ -111,25 +118,6 @@ pub(crate) fn look_ahead(
     if let Some(wanted) = pattern.came_to(mapping, pages, at_most) {
         core.ahead.ask(wanted);
     }
-}
-
-/// A read without a reference of a page whose hint is right, and which has a folio of its own;
-/// whether it was.
-#[inline]
-fn hinted(
-    core: &Core,
-    mapping: &Mapping,
-    index: PageIndex,
-    within: usize,
-    into: &mut [u8],
-) -> bool {
-    let identity = mapping.identity(index);
-    core.hints.get(identity).is_some_and(|frame| {
-        let which = |folio: &Folio| folio.is(identity).then_some(0);
-        // A page that is merely passing has no hint. (To ask the pattern here would cost each of these
-        // reads a tenth more.)
-        unchanged(core, Use::Counts, frame, within, into, which) == Some(true)
-    })
 }
 
 /// A read without a reference; whether it worked.

@@ -59,7 +59,7 @@ pub(crate) fn alloc<'c>(core: &'c Core, order: u32, flags: &[Flag]) -> Result<Fr
     } else {
         "everything in the nodes is pinned or anonymous"
     };
-    Err(Error::NoMemory { order, why })
+    Err(Error::NoMemory { order, why }.into())
 }
 
 /// A new folio, if that takes no waiting.

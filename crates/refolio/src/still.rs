@@ -1,13 +1,22 @@
 //! The one place where the bytes of a frame become a slice.
 #![allow(unsafe_code)] // The promise of `Frames::bytes` is kept by the invariant of `FolioRef`.
 
+use std::marker::PhantomData;
 use std::mem;
 use std::ops::Deref;
+use std::ptr::NonNull;
 use std::slice;
+use std::sync::Arc;
 
+#[cfg(not(refolio_model))]
+use crate::core::all;
 use crate::core::{Core, FolioRef};
 use crate::folio::Folio;
-use crate::units::{FrameNo, PAGE_SIZE, folio_bytes};
+use crate::folio::state::Put;
+use crate::holder::Hold;
+#[cfg(not(refolio_model))]
+use crate::holder::UNNAMED;
+use crate::units::{FrameNo, NodeId, PAGE_SIZE, folio_bytes};
 
 impl FolioRef<'_> {
     /// The bytes of the whole folio. They stand still while the reference lives.
@@ -25,83 +34,126 @@ impl FolioRef<'_> {
     }
 }
 
-/// A page of a folio, with the reference that makes its bytes stand still.
+/// A page of a folio, with the reference that makes its bytes stand still, and the hold that says so.
+///
+/// It is two words, each of which travels in a register, wherever a caller hands it on. In more of them
+/// it would be stored to memory word by word, and copied from there in larger pieces, which wait until
+/// the stores are done, and those wait for the locked instruction before them, which took the reference:
+/// a pin that a function returned took four times as long.
 ///
 /// # Invariants
-/// It owns a reference to `folio`, of which holds what [`FolioRef::bytes`] says; the `len` bytes from
-/// `at` on are within one page of that folio.
+/// - It owns a reference to a folio, of which holds what [`FolioRef::bytes`] says, and whose cache lasts
+///   while `'c` does. `tagged` is the address of its descriptor, plus the number of the hold.
+/// - `last` is within a page of that folio; the bytes of that page up to there are the file's.
 #[derive(Debug)]
 pub(crate) struct StillPage<'c> {
-    pub core: &'c Core,
-    pub folio: &'c Folio,
-    /// Which of the folio's pages.
-    page: u32,
-    /// Where its bytes are, and how many: worked out once, since a pin is taken to be looked at.
-    len: u32,
-    at: *const u8,
+    last: *const u8,
+    tagged: NonNull<u8>,
+    /// As its hold, it does not leave its thread.
+    of: PhantomData<(&'c Core, Hold<false>)>,
 }
 
+/// Bits of a descriptor's address that are none: they have room for the number of a hold.
+const TAG: usize = align_of::<Folio>() - 1;
+
+#[cfg(not(refolio_model))]
+const _: () = assert!(UNNAMED as usize <= TAG);
+
 // SAFETY: to read bytes that stand still, through a shared reference, is safe on every thread; the
-// other fields are `Sync`.
+// folio's descriptor, and its cache, are `Sync`.
 unsafe impl Sync for StillPage<'_> {}
 
-/// Where the bytes of a frame are, whatever they are now.
+/// Where the bytes of a frame begin, whatever they are now: worked out before a reference is taken,
+/// since what stands behind that waits for it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Address {
     frame: FrameNo,
-    at: *const u8,
+    first: *const u8,
 }
 
 impl Address {
     #[inline(always)]
     pub fn of(core: &Core, frame: FrameNo) -> Self {
-        Self { frame, at: core.frames.address(frame) }
+        Self { frame, first: core.frames.address(frame) }
     }
 }
 
 impl<'c> StillPage<'c> {
-    /// The first `len` bytes of a page of the folio.
-    pub fn new(folio: FolioRef<'c>, page: u32, len: usize) -> Self {
-        assert!(page < folio.folio.pages() && len <= PAGE_SIZE, "of the folio");
-        let Address { at, .. } = Address::of(folio.core, folio.frame.add(page));
-        Self::own(folio, page, len as u32, at)
+    /// The first `len` bytes of a page of the folio, one at least.
+    pub fn new(folio: FolioRef<'c>, page: u32, len: usize, hold: Hold<false>) -> Self {
+        assert!(page < folio.folio.pages() && 0 < len && len <= PAGE_SIZE, "of the folio");
+        let Address { first, .. } = Address::of(folio.core, folio.frame.add(page));
+        Self::own(folio, first, len, hold)
     }
 
     /// All of the first page of the folio, whose address is known.
     #[inline(always)]
-    pub fn whole(folio: FolioRef<'c>, address: Address) -> Self {
+    pub fn whole(folio: FolioRef<'c>, address: Address, hold: Hold<false>) -> Self {
         assert_eq!(folio.frame, address.frame);
-        Self::own(folio, 0, PAGE_SIZE as u32, address.at)
+        Self::own(folio, address.first, PAGE_SIZE, hold)
     }
 
-    /// The reference is this page's from now on.
+    /// Reference and hold are this page's from now on.
     #[inline(always)]
-    fn own(folio: FolioRef<'c>, page: u32, len: u32, at: *const u8) -> Self {
-        let (core, descriptor) = (folio.core, folio.folio);
+    fn own(folio: FolioRef<'c>, first: *const u8, len: usize, hold: Hold<false>) -> Self {
+        let descriptor = NonNull::from(folio.folio).cast::<u8>();
         mem::forget(folio);
-        Self { core, folio: descriptor, page, len, at }
+        let tagged = descriptor.map_addr(|at| at | usize::from(hold.into_number()));
+        Self { last: first.wrapping_add(len - 1), tagged, of: PhantomData }
+    }
+
+    /// The folio that has the page.
+    #[inline(always)]
+    pub fn folio(&self) -> &'c Folio {
+        let descriptor = self.tagged.as_ptr().cast_const().map_addr(|at| at & !TAG);
+        // SAFETY: the descriptor of a folio, in a cache that lasts (invariants).
+        unsafe { &*descriptor.cast::<Folio>() }
+    }
+
+    /// The cache.
+    fn core(&self) -> Arc<Core> {
+        #[cfg(refolio_model)]
+        unreachable!("models have references instead of pins");
+        #[cfg(not(refolio_model))]
+        all::of(self.folio()).unwrap_or_else(|| unreachable!("a cache outlives its pins"))
     }
 
     /// The frame that the page is in.
     pub fn frame(&self) -> FrameNo {
-        self.core.folios.frame_of(self.folio).add(self.page)
+        self.core().frames.frame_at(self.last)
+    }
+
+    /// The node that it is on.
+    pub fn node(&self) -> NodeId {
+        let core = self.core();
+        core.node_of(core.frames.frame_at(self.last)).id
+    }
+
+    #[cold]
+    fn finish(&self, put: Put) {
+        self.core().after_put(self.folio(), put);
     }
 }
 
 impl Drop for StillPage<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.core.after_put(self.folio, self.folio.state.put_many(1));
+        match self.folio().state.put_many(1) {
+            Put::Others { wake: false } => {}
+            put => self.finish(put),
+        }
+        drop(Hold::<false>::of_number((self.tagged.addr().get() & TAG) as u8));
     }
 }
 
 impl Deref for StillPage<'_> {
     type Target = [u8];
 
-    #[inline]
+    #[inline(always)]
     fn deref(&self) -> &[u8] {
+        let first = self.last.map_addr(|last| last & !(PAGE_SIZE - 1));
         // SAFETY: these bytes are there and stand still while the reference exists (invariants), and
         // it does while `self` is borrowed.
-        unsafe { slice::from_raw_parts(self.at, self.len as usize) }
+        unsafe { slice::from_raw_parts(first, self.last.addr() - first.addr() + 1) }
     }
 }

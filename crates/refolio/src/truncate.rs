@@ -66,7 +66,7 @@ fn shorten(core: &Core, mapping: &Arc<Mapping>, len_bytes: u64) -> Result<()> {
     }
     if let Err(error) = mapping.store().set_len(len_bytes) {
         mapping.set_reach(mapping.len());
-        return Err(failed(mapping, "shortening")(error));
+        return Err(failed(mapping, "shortening")(error).into());
     }
     mapping.set_stored(len_bytes);
     mapping.set_len(len_bytes);
@@ -97,7 +97,7 @@ fn try_zero(
     let (folio, base) = match core.lookup(mapping, index) {
         Found::Folio(folio, base) => (folio, base),
         Found::Blocked(obstacle) => return Ok(Err(obstacle)),
-        Found::Saturated => return Err(Error::TooManyReferences),
+        Found::Saturated => return Err(Error::TooManyReferences.into()),
         Found::Miss => return Ok(Ok(())),
     };
     let len = u64::from(folio.folio().pages()) * PAGE_SIZE as u64;
@@ -316,7 +316,7 @@ mod tests {
             assemble(&[NodeOptions::new(1 << 20), NodeOptions::new(1 << 20)], false).unwrap();
         let (pages, len) = (70, 70 * PAGE_SIZE as u64);
         let store = Arc::new(MemStore::with_bytes(vec![1; len as usize]));
-        let new = |id| Ok::<_, Error>(Mapping::new(id, store, len, 0, None));
+        let new = |id| Ok::<_, Box<Error>>(Mapping::new(id, store, len, 0, None));
         let mapping = core.mappings.open(None, new).unwrap();
         for index in (0..pages).map(PageIndex) {
             let frame = fault::page(&core, &mapping, index).unwrap().0.frame;

@@ -65,7 +65,7 @@ pub enum EntryState {
 /// let mut bytes = [0; 14];
 /// memory.read(&mut bytes, 5000)?;
 /// assert_eq!(&bytes, b"stays the same");
-/// # Ok::<(), refolio::Error>(())
+/// # Ok::<(), Box<refolio::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct View {
@@ -93,7 +93,7 @@ impl View {
             Some(end) if end <= bytes => Ok(()),
             _ => {
                 let index = PageIndex::of_offset(offset.saturating_add(len as u64));
-                Err(Error::OutOfRange { index, pages: self.pages() })
+                Err(Error::OutOfRange { index, pages: self.pages() }.into())
             }
         }
     }
@@ -134,7 +134,7 @@ impl View {
         let (folio, mapped) = fault::entry(core, &self.table, page, false)?;
         let intent = core.intent(Location::caller());
         let hold = intent.hold(Held::of(folio.folio));
-        Ok(Page::new(StillPage::new(folio, mapped.page, PAGE_SIZE), hold))
+        Ok(Page::new(StillPage::new(folio, mapped.page, PAGE_SIZE, hold)))
     }
 
     /// What the view knows of a page at this moment; empty outside of it.

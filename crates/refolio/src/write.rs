@@ -176,7 +176,7 @@ fn try_in_folio<'c>(
         let folio = match core.lookup(mapping, index) {
             Found::Folio(folio, base) => (folio, base),
             Found::Blocked(obstacle) => return Ok(Err(obstacle)),
-            Found::Saturated => return Err(Error::TooManyReferences),
+            Found::Saturated => return Err(Error::TooManyReferences.into()),
             Found::Miss => {
                 let order = fill::vacant_order(mapping, index);
                 let whole = index.align_down(order) == index && from.len() >= folio_bytes(order);
@@ -200,14 +200,14 @@ fn try_in_folio<'c>(
         let from = &from[..from.len().min(PAGE_SIZE - offset)];
         let whole = from.len() == PAGE_SIZE && folio.folio().order() == 0;
         if folio.folio().state.has(Flag::POISONED) && !whole {
-            return Err(Error::Poisoned { index });
+            return Err(Error::Poisoned { index }.into());
         }
         let exclusive = match Exclusive::freeze(lock, folio) {
             Ok(exclusive) => exclusive,
             Err(obstacle) => return Ok(Err(obstacle)),
         };
         exclusive.write((index.0 - base.0) as usize * PAGE_SIZE + offset, from);
-        exclusive.folio().state.test_and_clear(Flag::POISONED);
+        exclusive.folio().state.heal();
         exclusive.dirty(Some(mapping));
         return Ok(Ok(from.len()));
     }
@@ -282,7 +282,7 @@ pub(crate) fn to_file(
                 core.wait(obstacle, None)?;
             }
             // Reclaim does not write back a file whose length is being changed: we do.
-            Err(Error::NoMemory { .. }) if starved < STARVED => {
+            Err(error) if starved < STARVED && matches!(*error, Error::NoMemory { .. }) => {
                 starved += 1;
                 supply.spare.give_back();
                 writeback::write_range(core, mapping, 0..u64::MAX, Patience::Wait)?;

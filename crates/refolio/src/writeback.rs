@@ -114,7 +114,7 @@ pub(crate) fn write_range(
             }
             Begun::Clean => next = behind,
             Begun::Poisoned => {
-                failed.get_or_insert(Error::Poisoned { index });
+                failed.get_or_insert(Error::Poisoned { index }.into());
                 next = behind;
             }
             // What is marked goes first: nobody may wait for it while we wait (a truncation does,
@@ -328,10 +328,12 @@ pub(crate) fn sync(core: &Core, mapping: &Arc<Mapping>, handle: &Seen) -> Result
             mapping.store().set_len(mapping.len()).map_err(failed)?;
             mapping.grow_stored(mapping.len());
         }
-        mapping.store().sync().map_err(failed)
+        Ok(mapping.store().sync().map_err(failed)?)
     });
     match mapping.errors.check(handle) {
-        Some(source) => Err(Error::Io { doing: "writing", name: mapping.store().name(), source }),
+        Some(source) => {
+            Err(Error::Io { doing: "writing", name: mapping.store().name(), source }.into())
+        }
         // A failure that another thread with this handle has just reported is ours, too.
         None => stored,
     }

@@ -48,7 +48,7 @@ fn try_zap(core: &Core, table: &Arc<Table>, at: Vpn, mapped: Mapped) -> Result<b
     let folio = core.folio(mapped.folio);
     match folio.state.try_get() {
         Get::Frozen => return Ok(false),
-        Get::Saturated => return Err(Error::TooManyReferences),
+        Get::Saturated => return Err(Error::TooManyReferences.into()),
         Get::Got => {}
     }
     let folio = FolioRef { core, frame: mapped.folio, folio };

@@ -6,19 +6,23 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use refolio::{
-    Cache, File, Holder, HolderKind, MemStore, NodeId, NodeOptions, OpenOptions, Outcome,
+    Cache, File, Holder, HolderKind, MemStore, Migrate, NodeId, NodeOptions, OpenOptions, Outcome,
     PAGE_SIZE, Page, PageIndex, PageMut,
 };
 
 const PAGES: u64 = 64;
 
 fn file(background: bool) -> File {
+    cached(background).1
+}
+
+fn cached(background: bool) -> (Cache, File) {
     let node = || NodeOptions::new(1 << 20);
     let cache = Cache::builder().node(node()).node(node()).background(background).build().unwrap();
     let bytes = (0..PAGES as usize * PAGE_SIZE).map(|at| (at / PAGE_SIZE) as u8).collect();
     let file = cache.open_store(MemStore::with_bytes(bytes), &OpenOptions::new()).unwrap();
     file.load(0..PAGES).unwrap();
-    file
+    (cache, file)
 }
 
 /// Runs what would wait for itself for ever if it were wrong.
@@ -35,7 +39,8 @@ fn without_waiting(act: impl FnOnce() + Send + 'static) {
 
 /// Who stands in the way of a move of the page.
 fn holders(file: &File, index: u64) -> Vec<Holder> {
-    let report = file.would_move(index..index + 1, NodeId(1)).unwrap();
+    let elsewhere = NodeId((file.node_of(PageIndex(index)) == Some(NodeId(0))).into());
+    let report = file.would_move(index..index + 1, elsewhere).unwrap();
     match &report.outcomes[0].outcome {
         Outcome::Busy { holders } => holders.clone(),
         Outcome::WouldMove => Vec::new(),
@@ -177,4 +182,43 @@ fn asking_ahead_changes_nothing_whatever_is_asked_for() {
     file.prefetch(1 << 12);
     file.prefetch(5);
     assert_eq!(file.len(), 10);
+}
+
+#[test]
+fn a_pin_knows_its_page_its_cache_and_its_hold_wherever_it_is_handed_to() {
+    assert_eq!(size_of::<Page<'_>>(), 2 * size_of::<usize>(), "it travels in registers");
+    // One that is gone, whose descriptors may be where another's are now.
+    drop(file(true));
+    let both = [cached(true), cached(false)];
+    let mut pins = Vec::new();
+    for (_, file) in &both {
+        file.migrate(5..6, NodeId(1), &Migrate::new()).unwrap();
+        for index in [5, 3, 5] {
+            pins.push((file, index, pin(file, index).0));
+        }
+    }
+    for (file, index, pin) in &pins {
+        let last = file.page(PageIndex(*index)).unwrap();
+        assert_eq!((pin.as_ptr(), pin.frame()), (last.as_ptr(), last.frame()));
+        assert_eq!((pin[0], pin.len()), (*index as u8, PAGE_SIZE));
+        assert_eq!(pin.node(), NodeId((*index == 5).into()));
+    }
+    let held = || both.each_ref().map(|(_, file)| [3, 5].map(|index| holders(file, index).len()));
+    assert_eq!(held(), [[1, 2], [1, 2]]);
+    // The last pin of what was cut off frees it, in its own cache.
+    let used = || {
+        both.each_ref().map(|(cache, _)| {
+            let nodes = cache.nodes();
+            nodes.iter().map(|node| node.frames - node.nr_free_pages).sum::<u64>()
+        })
+    };
+    both.iter().for_each(|(_, file)| file.set_len(0).unwrap());
+    assert_eq!(used(), [2, 2]);
+    let mut of_the_first = pins.drain(..3);
+    of_the_first.next();
+    assert_eq!(used(), [2, 2], "it was not the last one");
+    drop(of_the_first);
+    assert_eq!(used(), [0, 2]);
+    drop(pins);
+    assert_eq!(used(), [0, 0]);
 }

@@ -41,6 +41,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 const UNSAFE_ROOMS: &[&str] = &[
     "xarray/src/node.rs",
     "refolio/src/frame/",
+    "refolio/src/core/hinted.rs",
     "refolio/src/still.rs",
     "refolio/src/store/scatter.rs",
     "refolio/src/store/uring.rs",

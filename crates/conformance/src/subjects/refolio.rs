@@ -112,9 +112,9 @@ impl Open {
     }
 }
 
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        match error {
+impl From<Box<Error>> for Refusal {
+    fn from(error: Box<Error>) -> Self {
+        match *error {
             Error::OutOfRange { .. } => Self::Beyond,
             other => Self::Because(other.to_string()),
         }
@@ -200,7 +200,7 @@ impl Subject for Refolio {
         if page % 4 == 1 {
             match write_guarded(file, at, *order, from) {
                 // A guard makes no file longer.
-                Err(Error::OutOfRange { .. }) => {}
+                Err(error) if matches!(*error, Error::OutOfRange { .. }) => {}
                 done => return Ok(done?),
             }
         }

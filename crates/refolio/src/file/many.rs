@@ -6,7 +6,7 @@ use super::File;
 use crate::ahead::{Advice, Task, Wanted};
 use crate::batch::{self, Failed, Need};
 use crate::core::FolioRef;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::fault;
 use crate::folio::Use;
 use crate::folio::state::Flag;
@@ -33,7 +33,7 @@ impl File {
     /// file.read_many(&mut reads)?;
     /// assert_eq!(reads.each_ref().map(|read| read.done()), [64, 10, 9000]);
     /// assert!(reads[1].bytes().iter().all(|byte| *byte == 7));
-    /// # Ok::<(), refolio::Error>(())
+    /// # Ok::<(), Box<refolio::Error>>(())
     /// ```
     ///
     /// # Errors
@@ -101,12 +101,15 @@ impl File {
         // Those that somebody else is reading in at this moment are waited for.
         let is_filled = |index: &u64| {
             let found = self.mapping.peek(PageIndex(*index));
-            found.is_some_and(|(frame, _)| !self.core.folio(frame).state.has(Flag::UPTODATE))
+            found.is_some_and(|(frame, _)| {
+                let state = self.core.folio(frame).state.flags();
+                !state.has(Flag::UPTODATE) && !state.has(Flag::POISONED)
+            })
         };
         for index in (pages.start..end).filter(is_filled) {
             match fault::page(self.core(), &self.mapping, PageIndex(index)) {
                 // Truncated meanwhile.
-                Err(Error::OutOfRange { .. }) => break,
+                Err(error) if error.is_out_of_range() => break,
                 page => drop(page?),
             }
         }

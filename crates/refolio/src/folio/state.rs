@@ -23,7 +23,7 @@
 //! |---|---|---|
 //! | `LOCKED` | `try_lock` | one thread holds the folio lock |
 //! | `WAITERS` | `expect_waiter` | somebody sleeps until this word changes: wake them |
-//! | `UPTODATE` | fill, write, migrate; under the folio lock | the bytes are those of the file |
+//! | `UPTODATE` | fill, write, migrate; under the folio lock | the bytes are those of the file, and to be trusted |
 //! | `DIRTY` | write, migrate; under the folio lock | the file does not have these bytes yet |
 //! | `WRITEBACK` | writeback, under the folio lock | the bytes are on their way to the file and stand still |
 //! | `REFERENCED` | anyone | used since reclaim last looked |
@@ -31,7 +31,7 @@
 //! | `ON_LRU` | under the node's LRU lock | is on a list of its node, and may be isolated |
 //! | `ANON` | allocation | has no file: known to table entries only |
 //! | `PRIVATE` | the write guard, under the folio lock | carries the embedder's word, which holds a reference |
-//! | `POISONED` | the write guard, under the folio lock | the bytes are not to be trusted, moved or written back |
+//! | `POISONED` | the write guard, under the folio lock | the bytes are not to be trusted, moved or written back; it has taken the place of `UPTODATE` |
 //! | `GUARDED` | the write guard, under the folio lock | the lock is in the embedder's hands, for as long as it likes |
 
 #[cfg(all(test, not(refolio_model)))]
@@ -365,6 +365,21 @@ impl State {
         call(|| _ = self.0.fetch_or(Flag::UPTODATE.0, order));
     }
 
+    /// The bytes are not to be trusted any more. Under the folio lock, while frozen.
+    pub fn poison(&self) {
+        self.set(Flag::POISONED);
+        self.test_and_clear(Flag::UPTODATE);
+    }
+
+    /// All bytes have been overwritten: they are to be trusted, if they were not. Under the folio lock,
+    /// while frozen.
+    pub fn heal(&self) {
+        if self.has(Flag::POISONED) {
+            self.mark_uptodate();
+            self.test_and_clear(Flag::POISONED);
+        }
+    }
+
     /// Sets a flag; whether it was set before. Relaxed: flags other than LOCKED and UPTODATE
     /// publish nothing; they change under the folio lock, or are hints.
     pub fn set(&self, flag: Flag) -> bool {
@@ -381,8 +396,7 @@ impl State {
     pub fn used(&self, uses: Use) -> Snapshot {
         call(|| {
             let now = self.load();
-            let trusted = now.has(Flag::UPTODATE) && !now.has(Flag::POISONED);
-            if trusted && uses == Use::Counts {
+            if now.has(Flag::UPTODATE) && uses == Use::Counts {
                 self.mark_referenced(now);
             }
             now.only(Flag::UPTODATE.0 | Flag::POISONED.0)

@@ -32,7 +32,7 @@ mod x86_64;
 pub use fill::FillBuf;
 pub(crate) use reserve::Run;
 pub use reserve::{Backing, HugeBacking, HugePages, NumaBacking, ReserveError};
-pub(crate) use room::vec_with_room;
+pub(crate) use room::{Around, PerFrame, vec_with_room};
 
 use crate::units::{FrameNo, PAGE_SIZE};
 use arena::Arena;
@@ -83,6 +83,17 @@ impl Frames {
         self.arena.load(byte(frame) + offset, into);
     }
 
+    /// The same of bytes of one frame.
+    ///
+    /// # Safety
+    /// It is a frame of these, and the bytes are in it. (Models look all the same.)
+    #[allow(unsafe_code)] // The promise of the room above, handed on.
+    #[inline(always)]
+    pub unsafe fn read_known(&self, frame: FrameNo, offset: usize, into: &mut [u8]) {
+        // SAFETY: the caller's promise.
+        unsafe { self.arena.load_known(byte(frame) + offset, into) }
+    }
+
     /// Has the byte at `offset` of `frame` brought to the processor's caches.
     #[inline]
     pub fn prefetch(&self, frame: FrameNo, offset: usize) {
@@ -125,6 +136,12 @@ impl Frames {
     #[inline]
     pub fn address(&self, frame: FrameNo) -> *const u8 {
         self.arena.address(byte(frame))
+    }
+
+    /// Which frame has the byte at this address, which is one of the reservation.
+    pub fn frame_at(&self, address: *const u8) -> FrameNo {
+        let at = address.addr() - self.address(FrameNo(0)).addr();
+        FrameNo((at / PAGE_SIZE) as u32)
     }
 
     /// The bytes of a folio that nobody has been shown yet, of which the caller is the only writer.

@@ -13,6 +13,7 @@
 #![allow(unsafe_code)] // The room of frame bytes: see `super`.
 
 use std::arch::asm;
+use std::hint::cold_path;
 
 /// The load and store of 16 bytes, in the encoding that mixes well with the code around it.
 #[cfg(target_feature = "avx")]
@@ -78,19 +79,24 @@ pub(super) unsafe fn copy(from: *const u8, to: *mut u8, len: usize, width: Width
     // SAFETY: nothing before the start or after `len` is touched, by the bounds of each arm. Where
     // two moves overlap, a byte is written twice with the same value.
     unsafe {
+        if len == 64 {
+            if width == Width::Avx512 {
+                asm!(
+                    "vmovdqu64 zmm16, [{from}]",
+                    "vmovdqu64 [{to}], zmm16",
+                    from = in(reg) from, to = in(reg) to,
+                    out("xmm16") _, options(nostack, preserves_flags),
+                );
+                return;
+            }
+            cold_path(); // So that there is no jump behind the instructions above.
+        }
         if len > 64 {
             match width {
                 Width::Avx512 => copy_lines(from, to, len),
                 Width::Avx => copy_halves(from, to, len),
                 Width::Sse => copy_string(from, to, len),
             }
-        } else if len == 64 && width == Width::Avx512 {
-            asm!(
-                "vmovdqu64 zmm16, [{from}]",
-                "vmovdqu64 [{to}], zmm16",
-                from = in(reg) from, to = in(reg) to,
-                out("xmm16") _, options(nostack, preserves_flags),
-            );
         } else if len >= 32 {
             asm!(
                 concat!(movups!(), " {a}, [{from}]"),

@@ -19,7 +19,7 @@ use crate::folio::Folio;
 use crate::sync::unwatched::lock;
 use crate::sync::{Acquire, Relaxed};
 use record::{FREE, NOBODYS, Table};
-pub(crate) use record::{Hold, Intent, mine};
+pub(crate) use record::{Hold, Intent, UNNAMED, mine};
 
 /// How somebody holds a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

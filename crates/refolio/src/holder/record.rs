@@ -10,6 +10,7 @@
 
 use std::cell::Cell;
 use std::marker::PhantomData;
+use std::mem;
 use std::panic::Location;
 use std::ptr;
 
@@ -83,6 +84,8 @@ struct Mine {
     /// Holds that are not on record.
     unrecorded: [Cell<u32>; 2],
     table: Cell<&'static Table>,
+    /// The same, also when the thread is about to end and takes no more: where its holds are.
+    kept: Cell<&'static Table>,
     /// The place that is written in the first record, whether that is free or not.
     usual: [Cell<Option<Place>>; 2],
     numbers: [Cell<Option<(Place, u32)>>; PLACES],
@@ -94,6 +97,7 @@ thread_local! {
         Mine {
             unrecorded: [const { Cell::new(0) }; 2],
             table: Cell::new(&NOBODY),
+            kept: Cell::new(&NOBODY),
             usual: [const { Cell::new(None) }; 2],
             numbers: [const { Cell::new(None) }; PLACES],
         }
@@ -127,23 +131,27 @@ impl Record {
     }
 }
 
-/// A free record of this thread with this place in it, if there is one.
-#[inline]
-fn free_record(guard: bool, place: Place) -> Option<&'static Record> {
-    let first = &own_table().records[0];
-    let usual = MINE.with(|mine| mine.usual[usize::from(guard)].get());
-    if first.is_free() && usual.is_some_and(|usual| ptr::eq(usual, place)) {
-        return Some(first);
-    }
-    other_record(guard, place)
+/// A record of this thread, and its number.
+type Numbered = (&'static Record, u8);
+
+/// The first record of this thread, if it is free and has this place in it.
+#[inline(always)]
+fn first_record(guard: bool, place: Place) -> Option<&'static Record> {
+    let (usual, kept) = MINE.with(|mine| (mine.usual[usize::from(guard)].get(), mine.kept.get()));
+    let first = &kept.records[0];
+    (usual.is_some_and(|usual| ptr::eq(usual, place)) && first.is_free()).then_some(first)
 }
 
+/// Any free record, with this place in it, if there is one.
 #[inline(never)]
-fn other_record(guard: bool, place: Place) -> Option<&'static Record> {
+fn other_record(guard: bool, place: Place) -> Option<Numbered> {
     if ptr::eq(own_table(), &NOBODY) {
         // No table where the thread is about to end.
         let table = LEASE.try_with(|lease| lease.0).ok()?;
-        MINE.with(|mine| mine.table.set(table));
+        MINE.with(|mine| {
+            mine.table.set(table);
+            mine.kept.set(table);
+        });
     }
     let records = &own_table().records;
     let at = records.iter().position(Record::is_free)?;
@@ -154,7 +162,7 @@ fn other_record(guard: bool, place: Place) -> Option<&'static Record> {
         });
     }
     records[at].how.store(number_of(place) * 2 + u32::from(guard), Relaxed);
-    Some(&records[at])
+    Some((&records[at], at as u8))
 }
 
 /// The number of a place, which it keeps from its first hold on.
@@ -212,7 +220,7 @@ impl Drop for Lease {
 /// again in larger pieces it would wait for the stores, and those wait for the locked instruction
 /// before them: that costs more than all the rest.)
 #[derive(Debug)]
-pub(crate) struct Intent<const GUARD: bool>(Option<&'static Record>);
+pub(crate) struct Intent<const GUARD: bool>(Option<Numbered>);
 
 impl<const GUARD: bool> Intent<GUARD> {
     /// A hold that is only counted.
@@ -221,22 +229,37 @@ impl<const GUARD: bool> Intent<GUARD> {
     /// To be made anew when other code ran meanwhile, which may have taken the record.
     #[inline]
     pub fn new(since_ns: u64, place: Place) -> Self {
-        let record = free_record(GUARD, place);
-        if let Some(record) = record {
+        let first = first_record(GUARD, place).map(|record| (record, 0));
+        let numbered = first.or_else(|| other_record(GUARD, place));
+        if let Some((record, _)) = numbered {
             record.since.store(since_ns, Relaxed);
         }
-        Self(record)
+        Self(numbered)
+    }
+
+    /// The same, where it takes a few instructions: as a rule.
+    #[inline(always)]
+    pub fn at_once(since_ns: u64, place: Place) -> Option<Self> {
+        let record = first_record(GUARD, place)?;
+        record.since.store(since_ns, Relaxed);
+        Some(Self(Some((record, 0))))
     }
 
     /// The hold begins.
     #[inline(always)]
     pub fn hold(self, held: Held) -> Hold<GUARD> {
-        match self.0 {
-            // Release: whoever sees the key sees place and time.
-            Some(record) => record.key.store(held.0, Release),
-            None => count::<GUARD>(1),
-        }
-        Hold { record: self.0, _stays: PhantomData }
+        let number = match self.0 {
+            Some((record, number)) => {
+                // Release: whoever sees the key sees place and time.
+                record.key.store(held.0, Release);
+                number
+            }
+            None => {
+                count::<GUARD>(1);
+                UNNAMED
+            }
+        };
+        Hold { number, _stays: PhantomData }
     }
 }
 
@@ -248,23 +271,44 @@ fn count<const GUARD: bool>(more: i32) {
     });
 }
 
+/// Number of a hold that is not on record.
+pub(crate) const UNNAMED: u8 = RECORDS as u8;
+
 /// A hold on the books of its thread: a pin, or the hold of a write guard. Dropping it gives it up.
 /// Does not leave its thread.
 #[derive(Debug)]
 pub(crate) struct Hold<const GUARD: bool> {
-    record: Option<&'static Record>,
+    /// Of its record.
+    number: u8,
     /// Not Send, but Sync: others may use the page through a reference to its holder.
     _stays: PhantomData<MutexGuard<'static, ()>>,
+}
+
+impl<const GUARD: bool> Hold<GUARD> {
+    /// Its number, to be given up by.
+    #[inline(always)]
+    pub fn into_number(self) -> u8 {
+        let number = self.number;
+        mem::forget(self);
+        number
+    }
+
+    /// The hold of this thread that had the number.
+    #[inline(always)]
+    pub fn of_number(number: u8) -> Self {
+        Self { number, _stays: PhantomData }
+    }
 }
 
 impl<const GUARD: bool> Drop for Hold<GUARD> {
     #[inline(always)]
     fn drop(&mut self) {
-        match self.record {
-            // Relaxed: a report may find a hold that has just ended, as it may find one that just
-            // began gone.
-            Some(record) => record.key.store(FREE, Relaxed),
-            None => count::<GUARD>(-1),
+        if self.number == UNNAMED {
+            return count::<GUARD>(-1);
         }
+        let kept = MINE.with(|mine| mine.kept.get());
+        // Relaxed: a report may find a hold that has just ended, as it may find one that just began
+        // gone.
+        kept.records[usize::from(self.number) % RECORDS].key.store(FREE, Relaxed);
     }
 }

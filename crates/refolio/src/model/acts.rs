@@ -4,7 +4,6 @@
 use super::world::{World, first, full, page_of, value_of};
 use crate::batch::{self, Need};
 use crate::core::FolioRef;
-use crate::error::Error;
 use crate::folio::Use;
 use crate::passes::{self, Migrate, Mode};
 use crate::place::Place;
@@ -161,7 +160,7 @@ impl World {
                 page.set_private(word);
                 page.release();
             }
-            Err(Error::OutOfRange { .. }) => reached("no such page"),
+            Err(error) if error.is_out_of_range() => reached("no such page"),
             Err(error) => panic!("{error}"),
         }
     }

@@ -3,7 +3,6 @@
 
 use super::search::Model;
 use super::world::{World, first, full, meet};
-use crate::error::Error;
 use crate::fault;
 use crate::sync::reached;
 use crate::table::Sharing;
@@ -52,7 +51,7 @@ fn faulted() {
         |world| world.resize(1),
         |world| match fault::entry(&world.core, world.other(), Vpn(1), false) {
             Ok(_) => reached("mapped"),
-            Err(Error::OutOfRange { .. }) => reached("no such page"),
+            Err(error) if error.is_out_of_range() => reached("no such page"),
             Err(error) => panic!("{error}"),
         },
     );

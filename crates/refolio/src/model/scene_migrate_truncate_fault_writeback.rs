@@ -5,7 +5,6 @@
 use super::acts::meet_all;
 use super::search::Model;
 use super::world::{World, value_of};
-use crate::error::Error;
 use crate::fault;
 use crate::sync::reached;
 use crate::units::Vpn;
@@ -47,7 +46,7 @@ fn map(world: &World) {
             value_of(pin.bytes(), &[2]);
             reached("mapped");
         }
-        Err(Error::OutOfRange { .. }) => reached("no such page"),
+        Err(error) if error.is_out_of_range() => reached("no such page"),
         Err(error) => panic!("{error}"),
     }
 }

@@ -7,7 +7,6 @@ use std::iter;
 
 use crate::builder::{NodeOptions, assemble};
 use crate::core::{Core, FolioRef, Why};
-use crate::error::Error;
 use crate::evict::{self, Leaving};
 use crate::folio::Use;
 use crate::folio::state::Flag;
@@ -114,7 +113,7 @@ impl World {
     pub fn page(&self, index: u64) -> Option<FolioRef<'_>> {
         call(|| match fault::page(&self.core, &self.mapping, PageIndex(index)) {
             Ok((folio, _)) => Some(folio),
-            Err(Error::OutOfRange { .. }) => {
+            Err(error) if error.is_out_of_range() => {
                 reached("no such page");
                 None
             }
@@ -186,7 +185,7 @@ impl World {
     pub fn fault(&self, allowed: &[u8]) -> Option<u8> {
         call(|| match fault::entry(&self.core, &self.table, Vpn(0), false) {
             Ok((pin, _)) => Some(self.check_pinned(&pin, 0, allowed)),
-            Err(Error::OutOfRange { .. }) => {
+            Err(error) if error.is_out_of_range() => {
                 reached("no such page");
                 None
             }

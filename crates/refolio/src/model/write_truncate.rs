@@ -3,7 +3,6 @@
 
 use super::search::Model;
 use super::world::{World, first, full, meet};
-use crate::error::Error;
 use crate::sync::reached;
 use crate::units::{PageIndex, Vpn};
 use crate::write;
@@ -53,7 +52,7 @@ fn through_the_view() {
         &world,
         |world| match write::in_view_page(&world.core, &world.table, Vpn(0), 0, &full(2)) {
             Ok(()) => reached("first"),
-            Err(Error::OutOfRange { .. }) => reached("no such page"),
+            Err(error) if error.is_out_of_range() => reached("no such page"),
             Err(error) => panic!("{error}"),
         },
         |world| world.resize(0),
@@ -72,7 +71,7 @@ fn by_a_guard() {
                 page.dirty(Some(&world.mapping));
                 reached("first");
             }
-            Err(Error::OutOfRange { .. }) => reached("no such page"),
+            Err(error) if error.is_out_of_range() => reached("no such page"),
             Err(error) => panic!("{error}"),
         },
         |world| world.resize(0),

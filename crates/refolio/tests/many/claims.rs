@@ -109,7 +109,7 @@ fn a_read_that_fails_is_the_failure_of_those_who_want_its_page() {
                 .collect();
             let error = file.read_many(&mut reads).unwrap_err();
             assert!(
-                matches!(&error, Error::Io { source, .. } if source.raw_os_error() == Some(EIO)),
+                matches!(&*error, Error::Io { source, .. } if source.raw_os_error() == Some(EIO)),
                 "{error}"
             );
             // Of the folio that failed one read is told; whoever else wanted it has tried again.
@@ -136,7 +136,8 @@ fn a_large_read_has_the_bytes_before_the_page_that_failed_and_says_why() {
         store.fail_nth(&[Call::Read], nth, EIO);
         let mut found = vec![0; 8 * PAGE_SIZE];
         let mut reads = [ReadAt::new(0, &mut found)];
-        assert!(matches!(file.read_many(&mut reads), Err(Error::Io { .. })));
+        let error = file.read_many(&mut reads).unwrap_err();
+        assert!(matches!(*error, Error::Io { .. }), "{error}");
         assert_eq!(reads[0].done(), (nth as usize - 1) * PAGE_SIZE);
         assert_eq!(file.cached_pages(), 7, "the others are cached");
         assert!(file.page(PageIndex(nth - 1)).is_ok(), "it works when it is done again");
@@ -149,7 +150,7 @@ fn a_store_that_ends_too_early_is_said_to_have_shrunk() {
     let (_cache, file) = open(store.clone(), 0);
     store.shorten_nth(&[Call::Read], 3, 0);
     let error = file.read_at(&mut vec![0; 8 * PAGE_SIZE], 0).unwrap_err();
-    assert!(matches!(error, Error::Shrunk { offset: 8192, .. }), "{error}");
+    assert!(matches!(*error, Error::Shrunk { offset: 8192, .. }), "{error}");
 }
 
 #[test]

@@ -59,7 +59,7 @@ impl<'a> Mover<'a> {
 
 /// A node that is out of use is the one reason to refuse.
 fn moved(result: refolio::Result<Report>) {
-    match result {
+    match result.map_err(|error| *error) {
         Ok(_) | Err(Error::Node { .. }) => {}
         Err(other) => panic!("a mover: {other}"),
     }

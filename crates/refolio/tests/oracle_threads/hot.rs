@@ -61,7 +61,7 @@ impl Hot {
             2 => self.file.page(PageIndex(page)).map(|pin| copy(&pin, into)),
             _ => self.view.pin(Vpn(page)).map(|pin| copy(&pin, into)),
         };
-        match result {
+        match result.map_err(|error| *error) {
             Ok(PAGE_SIZE) => self.check(page, known, into, way),
             Ok(0) | Err(Error::OutOfRange { .. }) => assert!(self.cut, "page {page} is missing"),
             other => panic!("page {page}: {other:?}"),

@@ -118,7 +118,7 @@ impl<'a> Worker<'a> {
             .zip(&begun)
             .flat_map(|(block, generation)| encode(block as u64, *generation, self.n as u64))
             .collect();
-        match self.file().write_at(&bytes, (first * BLOCK) as u64) {
+        match self.file().write_at(&bytes, (first * BLOCK) as u64).map_err(|error| *error) {
             Ok(()) => {
                 for (block, generation) in (first..end).zip(begun) {
                     generations.acknowledge(block, generation);
@@ -162,7 +162,7 @@ impl<'a> Worker<'a> {
             let mut other = [0; BLOCK];
             match self.file().read_at(&mut other, (block * BLOCK) as u64) {
                 Ok(_) => drop(self.crowd.generations.check(block, acknowledged, &other, "beside")),
-                Err(error) => assert!(matches!(error, Error::GuardHeld { .. }), "{error}"),
+                Err(error) => assert!(matches!(*error, Error::GuardHeld { .. }), "{error}"),
             }
         }
         let mut again = vec![0; PAGE_SIZE];

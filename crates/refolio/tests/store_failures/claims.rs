@@ -120,7 +120,7 @@ fn half_filled(play: &Play, touch: Touch, index: u64, nth: u64) {
     let free = || play.cache.nodes()[0].nr_free_pages;
     let before = (play.file.cached_pages(), free());
     let error = touch(&play.file, index).unwrap_err();
-    assert!(matches!(error, Error::Io { doing: "reading", .. }), "{}: {error}", play.name);
+    assert!(matches!(*error, Error::Io { doing: "reading", .. }), "{}: {error}", play.name);
     assert_eq!(os_error(&error), Some(EIO));
     let after = (play.file.cached_pages(), free());
     assert_eq!(after, before, "{}: cached pages, free frames", play.name);
@@ -214,7 +214,7 @@ fn a_store_that_ends_too_early_is_an_error_and_can_be_read_again() {
     let mut play = Play::new(0);
     play.store.shorten(&[Call::Read], 0);
     let error = play.file.read_at(&mut [0; 10], 0).unwrap_err();
-    assert!(matches!(error, Error::Shrunk { offset: 0, .. }), "{error}");
+    assert!(matches!(*error, Error::Shrunk { offset: 0, .. }), "{error}");
     assert_eq!(play.file.cached_pages(), 0, "half a page stayed");
     play.store.heal();
     play.read(0, 10 * PAGE_SIZE);
@@ -234,5 +234,5 @@ fn a_store_without_a_length_cannot_be_opened() {
     let store = FailingStore::new(MemStore::new());
     store.fail_nth(&[Call::Len], 1, EIO);
     let error = cache().open_store(store, &OpenOptions::new()).unwrap_err();
-    assert!(matches!(error, Error::Io { doing: "opening", .. }), "{error}");
+    assert!(matches!(*error, Error::Io { doing: "opening", .. }), "{error}");
 }

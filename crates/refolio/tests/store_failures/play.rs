@@ -115,7 +115,7 @@ impl Play {
     /// Does it, and takes it into account; whether it went well.
     fn play(&mut self, op: Op) -> bool {
         let failures = self.failures();
-        let result = self.attempt(op);
+        let result = self.attempt(op).map_err(|error| *error);
         let failing = self.failures() > failures;
         match &result {
             Ok(()) => {}

@@ -207,12 +207,28 @@ fn a_pin_by_a_hint_is_had_of_what_is_meant_and_readable() {
     assert_eq!(of(&state), (1, vec!["uptodate"]));
     assert!(state.try_get_readable(|| true));
     assert_eq!(of(&state), (2, vec!["uptodate", "referenced"]));
-    state.set(Flag::POISONED);
+    state.poison();
     assert!(!state.try_get_readable(|| true), "not to be trusted");
-    state.test_and_clear(Flag::POISONED);
+    state.heal();
     assert_eq!(state.freeze(2), Freeze::Frozen);
     assert!(!state.try_get_readable(|| true), "frozen");
     assert!(!used(1, &[]).try_get_readable(|| true), "not up to date");
+}
+
+#[test]
+fn poison_takes_the_place_of_uptodate_until_all_is_overwritten() {
+    let state = used(1, &[Flag::UPTODATE, Flag::DIRTY]);
+    state.heal();
+    assert_eq!(of(&state), (1, vec!["uptodate", "dirty"]), "there was nothing to heal");
+    state.poison();
+    assert_eq!(of(&state), (1, vec!["dirty", "poisoned"]));
+    assert!(!state.used(Use::Counts).has(Flag::UPTODATE));
+    assert!(!state.has(Flag::REFERENCED), "what is not to be trusted is not in use");
+    state.heal();
+    assert_eq!(of(&state), (1, vec!["uptodate", "dirty"]));
+    let filling = used(1, &[]);
+    filling.heal();
+    assert_eq!(of(&filling), (1, vec![]), "what is being filled is not up to date yet");
 }
 
 #[test]
@@ -246,9 +262,6 @@ fn a_word_is_readable_when_it_is_held_valid_and_to_be_trusted_and_pinnable_with_
         let now = state.load();
         assert!(now.is_readable(), "{references}");
         assert_eq!(now.is_pinnable(), references < half, "{references}");
-        state.set(Flag::POISONED);
-        assert!(!state.load().is_readable() && !state.load().is_pinnable());
-        state.test_and_clear(Flag::POISONED);
         state.test_and_clear(Flag::UPTODATE);
         assert!(!state.load().is_readable() && !state.load().is_pinnable());
         state.mark_uptodate();

@@ -82,27 +82,21 @@ impl Snapshot {
         self.0 & flag.0 != 0
     }
 
-    /// Whether an optimistic reader may begin: somebody holds the folio (it is not frozen), its
-    /// bytes are valid, and they are to be trusted.
+    /// Whether an optimistic reader may begin: somebody holds the folio (it is not frozen), and its
+    /// bytes are valid.
     #[inline]
     pub fn is_readable(self) -> bool {
-        self.has_references_below(REFERENCES + 1)
+        // In one comparison, since every read asks it: the flag stands above the references.
+        self.0 & (Flag::UPTODATE.0 | REFERENCES) > Flag::UPTODATE.0
     }
 
     /// Whether that is so, and there is room for many more references. Who is told no can still
     /// have one, by `State::try_get`.
     #[inline]
     pub(super) fn is_pinnable(self) -> bool {
-        self.has_references_below(HALF)
-    }
-
-    /// Whether the bytes are valid and to be trusted, and the references some, but fewer than
-    /// `limit`. In one comparison, since every read and pin asks it: the two flags stand above the
-    /// references, so either of them being wrong makes the number too large, and none at all wraps.
-    #[inline]
-    fn has_references_below(self, limit: u64) -> bool {
-        let wrong = (self.0 ^ Flag::UPTODATE.0) & (Flag::POISONED.0 | Flag::UPTODATE.0);
-        (wrong | self.0 & REFERENCES).wrapping_sub(1) < limit - 1
+        // As above; without the flag, or with no references at all, the difference wraps.
+        let valid = self.0 & (Flag::UPTODATE.0 | REFERENCES);
+        valid.wrapping_sub(Flag::UPTODATE.0 + 1) < HALF - 1
     }
 
     /// The names of the flags that are set, in the order of the table above.

@@ -12,7 +12,7 @@ impl Player<'_> {
     pub fn guard(&mut self, n: usize, page: u64, fill: u16, what: &InGuard) {
         let (n, file) = self.file(n);
         if file.read_only_first {
-            let refused = file.handles[0].page_mut(PageIndex(page));
+            let refused = file.handles[0].page_mut(PageIndex(page)).map_err(|error| *error);
             assert!(matches!(refused, Err(Error::ReadOnly { .. })), "{refused:?}");
         }
         let view = matches!(what, InGuard::EndView)
@@ -21,7 +21,7 @@ impl Player<'_> {
             // Mapped, if it can be.
             let _ = view.read(&mut [0], 0);
         }
-        match file.writer().page_mut(PageIndex(page)) {
+        match file.writer().page_mut(PageIndex(page)).map_err(|error| *error) {
             Ok(mut guard) => {
                 assert!(page < file.pages() && !file.poisoned.borrow().contains(&page));
                 self.check_guard(n, page, &guard);
@@ -90,17 +90,19 @@ impl Player<'_> {
             InGuard::Poison | InGuard::EndView => {}
             InGuard::Read { file, offset, len } => self.read_in_guard(at, *file, *offset, *len),
             InGuard::Refused => self.refused(file),
-            InGuard::Another { page: other } => match file.writer().page_mut(PageIndex(*other)) {
-                Ok(guard) => self.check_guard(n, *other, &guard),
-                Err(Error::OutOfRange { .. }) => assert!(*other >= file.pages()),
-                Err(Error::GuardHeld { .. }) => {
-                    let pinned = self.may_be_pinned(n, *other..other + 1);
-                    assert!(pinned || self.same_block(at, n, *other));
+            InGuard::Another { page: other } => {
+                match file.writer().page_mut(PageIndex(*other)).map_err(|error| *error) {
+                    Ok(guard) => self.check_guard(n, *other, &guard),
+                    Err(Error::OutOfRange { .. }) => assert!(*other >= file.pages()),
+                    Err(Error::GuardHeld { .. }) => {
+                        let pinned = self.may_be_pinned(n, *other..other + 1);
+                        assert!(pinned || self.same_block(at, n, *other));
+                    }
+                    Err(Error::Poisoned { .. }) => assert!(file.poisoned.borrow().contains(other)),
+                    Err(Error::Held { .. }) => assert!(self.may_be_pinned(n, *other..other + 1)),
+                    Err(other) => panic!("a second guard: {other}"),
                 }
-                Err(Error::Poisoned { .. }) => assert!(file.poisoned.borrow().contains(other)),
-                Err(Error::Held { .. }) => assert!(self.may_be_pinned(n, *other..other + 1)),
-                Err(other) => panic!("a second guard: {other}"),
-            },
+            }
             InGuard::Migrate { to } => self.migrate_in_guard(at, *to),
         }
     }
@@ -114,7 +116,7 @@ impl Player<'_> {
     fn read_in_guard(&self, at: (usize, u64), n: usize, offset: usize, len: usize) {
         let (n, file) = self.file(n);
         let mut into = vec![0; len];
-        match file.reader(offset).read_at(&mut into, offset as u64) {
+        match file.reader(offset).read_at(&mut into, offset as u64).map_err(|error| *error) {
             Ok(got) => {
                 let bytes = file.bytes.borrow();
                 let expected = &bytes[bytes.len().min(offset)..];
@@ -146,6 +148,7 @@ impl Player<'_> {
         ];
         // A hole behind the end of an empty file is none; a node out of use is no target.
         for (which, refusal) in refusals.into_iter().enumerate() {
+            let refusal = refusal.map_err(|error| *error);
             let other_reason = matches!(refusal, Err(Error::Node { .. }));
             let guard = matches!(refusal, Err(Error::GuardHeld { .. }));
             assert!(guard || other_reason, "call {which}: {refusal:?}");

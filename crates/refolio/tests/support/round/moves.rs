@@ -33,7 +33,7 @@ impl Player<'_> {
         let to = self.node(to);
         let target = self.stage.cache.nodes()[to.0 as usize].clone();
         let asked = self.ask(what, to).unwrap();
-        match self.order(what, to, how) {
+        match self.order(what, to, how).map_err(|error| *error) {
             Err(Error::Node { .. }) => assert!(target.drained),
             Err(other) => panic!("migrate: {other}"),
             Ok(report) => {
@@ -152,7 +152,7 @@ impl Player<'_> {
         let node = self.node(node);
         let before = self.stage.cache.nodes();
         let others = before.iter().filter(|other| other.id != node && !other.drained).count();
-        let report = match self.stage.cache.drain(node, &how.migrate()) {
+        let report = match self.stage.cache.drain(node, &how.migrate()).map_err(|error| *error) {
             Err(Error::Node { .. }) => return assert_eq!(others, 0),
             result => result.unwrap(),
         };

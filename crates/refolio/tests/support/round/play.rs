@@ -179,7 +179,7 @@ impl<'a> Player<'a> {
         };
         let bytes = file.bytes.borrow();
         let there = bytes.len().saturating_sub(offset).min(len);
-        match (result, file.poisoned_in(offset, there)) {
+        match (result.map_err(|error| *error), file.poisoned_in(offset, there)) {
             (Ok(got), None) => {
                 assert_eq!(got, there, "bytes read");
                 same(&into[..got], &bytes[bytes.len().min(offset)..][..there], "a read");
@@ -194,13 +194,13 @@ impl<'a> Player<'a> {
         let (n, file) = self.file(n);
         let from = self.some(fill, len);
         if file.read_only_first && fill.is_multiple_of(4) {
-            let refused = file.handles[0].write_at(&from, offset as u64);
+            let refused = file.handles[0].write_at(&from, offset as u64).map_err(|error| *error);
             assert!(matches!(refused, Err(Error::ReadOnly { .. })), "{refused:?}");
         }
         let partly = |(page, part): &(u64, Range<usize>)| {
             part.len() < PAGE_SIZE && file.poisoned.borrow().contains(page)
         };
-        let done = match file.writer().write_at(&from, offset as u64) {
+        let done = match file.writer().write_at(&from, offset as u64).map_err(|error| *error) {
             Ok(()) => {
                 assert!(
                     parts(offset, len).find(partly).is_none(),
@@ -254,7 +254,7 @@ impl<'a> Player<'a> {
     fn set_len(&mut self, n: usize, len: usize) {
         let (n, file) = self.file(n);
         let before = file.bytes.borrow().len();
-        match file.writer().set_len(len as u64) {
+        match file.writer().set_len(len as u64).map_err(|error| *error) {
             Ok(()) => {
                 file.bytes.borrow_mut().resize(len, 0);
                 file.forget(file.pages(), u64::MAX);
@@ -270,7 +270,7 @@ impl<'a> Player<'a> {
     fn punch(&mut self, n: usize, offset: usize, len: usize) {
         let (n, file) = self.file(n);
         let end = (offset + len).min(file.bytes.borrow().len());
-        match file.writer().punch_hole(offset as u64, len as u64) {
+        match file.writer().punch_hole(offset as u64, len as u64).map_err(|error| *error) {
             Ok(()) if offset >= end => {}
             Ok(()) => {
                 let mut bytes = file.bytes.borrow_mut();
@@ -331,7 +331,8 @@ impl<'a> Player<'a> {
                 let bytes = file.bytes.borrow();
                 same(&into[..got], &bytes[bytes.len().min(5)..][..got], "another handle");
             }
-            assert!(matches!(reader.set_len(0), Err(Error::ReadOnly { .. })));
+            let refused = reader.set_len(0).unwrap_err();
+            assert!(matches!(*refused, Error::ReadOnly { .. }), "{refused}");
             reader.close().unwrap();
         }
         if let Some(writer) = file.another(&self.stage.cache, false) {
@@ -345,7 +346,7 @@ impl<'a> Player<'a> {
 
     fn pin(&mut self, n: usize, page: u64) {
         let (n, file) = self.file(n);
-        match file.reader(page as usize).page(PageIndex(page)) {
+        match file.reader(page as usize).page(PageIndex(page)).map_err(|error| *error) {
             Ok(pin) => {
                 let bytes = file.bytes.borrow();
                 let rest = &bytes[page as usize * PAGE_SIZE..];
@@ -369,6 +370,7 @@ fn unless_poisoned<'a>(
     files: impl IntoIterator<Item = &'a Tested>,
     result: refolio::Result<()>,
 ) -> bool {
+    let result = result.map_err(|error| *error);
     match &result {
         Err(Error::Poisoned { index }) => {
             let mut files = files.into_iter();
@@ -385,7 +387,7 @@ fn adopt_zeros(file: &Tested, offset: usize, end: usize) {
     for (page, part) in parts(offset, end - offset) {
         let part = offset + part.start..offset + part.end;
         let mut found = vec![0xEE; part.len()];
-        match file.writer().read_at(&mut found, part.start as u64) {
+        match file.writer().read_at(&mut found, part.start as u64).map_err(|error| *error) {
             Err(Error::Poisoned { .. }) => continue,
             got => assert_eq!(got.unwrap(), part.len()),
         }

@@ -30,7 +30,7 @@ impl<'a> Player<'a> {
 
     fn read_tested(&self, view: &TestedView, offset: usize, len: usize) {
         let mut into = vec![0xEE; len];
-        let result = view.view.read(&mut into, offset as u64);
+        let result = view.view.read(&mut into, offset as u64).map_err(|error| *error);
         let within = offset + len <= view.view.pages() as usize * PAGE_SIZE;
         let refused = match within {
             false => Some(Refusal::OutOfRange),
@@ -53,7 +53,7 @@ impl<'a> Player<'a> {
     pub fn write_view(&mut self, n: usize, offset: usize, len: usize, fill: u16) {
         let Some((n, view)) = self.view(n) else { return };
         let from = self.some(fill, len);
-        let result = view.view.write(&from, offset as u64);
+        let result = view.view.write(&from, offset as u64).map_err(|error| *error);
         if offset + len > view.view.pages() as usize * PAGE_SIZE {
             assert!(matches!(result, Err(Error::OutOfRange { .. })), "{result:?}");
             return;
@@ -124,7 +124,7 @@ impl<'a> Player<'a> {
 
     pub fn pin_view(&mut self, n: usize, page: u64) {
         let Some((n, view)) = self.view(n) else { return };
-        match (view.view.pin(Vpn(page)), self.refusal(view, page)) {
+        match (view.view.pin(Vpn(page)).map_err(|error| *error), self.refusal(view, page)) {
             (Ok(pin), None) => {
                 let expected = view.expected(&self.stage.files, page).unwrap();
                 check_known(&pin, &expected, page);
@@ -156,7 +156,7 @@ impl<'a> Player<'a> {
         if file.read_only_first {
             let view = file.handles[0].view(first..first + pages, Sharing::Shared).unwrap();
             if first < file.pages() && !file.poisoned.borrow().contains(&first) {
-                let refused = view.write(b"no", 0);
+                let refused = view.write(b"no", 0).map_err(|error| *error);
                 assert!(matches!(refused, Err(Error::ReadOnly { .. })), "{refused:?}");
             }
         }
