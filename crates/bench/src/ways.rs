@@ -21,12 +21,11 @@ impl Reach for Read<'_> {
 
     #[inline(always)]
     fn line(&self, hand: &mut Hand, _own: &mut (), page: u64, at: usize) {
-        let line = &mut hand.line.0;
-        let done = self.0.read_at(line, page * PAGE_SIZE as u64 + at as u64);
-        black_box(line);
-        if !matches!(done, Ok(64)) {
+        let at = page * PAGE_SIZE as u64 + at as u64;
+        if !matches!(self.0.read_at(&mut hand.line.0, at), Ok(64)) {
             hand.fail();
         }
+        black_box(&hand.line.0);
     }
 
     #[inline(always)]
@@ -130,12 +129,11 @@ impl Reach for Pread<'_> {
 
     #[inline(always)]
     fn line(&self, hand: &mut Hand, _own: &mut (), page: u64, at: usize) {
-        let line = &mut hand.line.0;
-        let done = rustix::io::pread(self.0, &mut line[..], page * PAGE_SIZE as u64 + at as u64);
-        black_box(line);
-        if !matches!(done, Ok(64)) {
+        let at = page * PAGE_SIZE as u64 + at as u64;
+        if !matches!(rustix::io::pread(self.0, &mut hand.line.0[..], at), Ok(64)) {
             hand.fail();
         }
+        black_box(&hand.line.0);
     }
 
     #[inline(always)]

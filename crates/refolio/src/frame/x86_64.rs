@@ -145,28 +145,45 @@ unsafe fn copy_lines(from: *const u8, to: *mut u8, len: usize) {
             );
             return;
         }
-        let (mut at, end) = (0, len - 128);
-        loop {
-            // The last turn is moved back.
-            let next = end.min(at + 128);
+        // Four lines at a time, so simply that the loads of all turns are soon on their way.
+        let whole = len & !255;
+        if whole > 0 {
             asm!(
+                "2:",
                 "vmovdqu64 zmm16, [{from} + {at}]",
                 "vmovdqu64 zmm17, [{from} + {at} + 64]",
-                "vmovdqu64 zmm18, [{from} + {next}]",
-                "vmovdqu64 zmm19, [{from} + {next} + 64]",
+                "vmovdqu64 zmm18, [{from} + {at} + 128]",
+                "vmovdqu64 zmm19, [{from} + {at} + 192]",
                 "vmovdqu64 [{to} + {at}], zmm16",
                 "vmovdqu64 [{to} + {at} + 64], zmm17",
-                "vmovdqu64 [{to} + {next}], zmm18",
-                "vmovdqu64 [{to} + {next} + 64], zmm19",
-                from = in(reg) from, to = in(reg) to, at = in(reg) at, next = in(reg) next,
-                out("xmm16") _, out("xmm17") _, out("xmm18") _, out("xmm19") _,
-                options(nostack, preserves_flags),
+                "vmovdqu64 [{to} + {at} + 128], zmm18",
+                "vmovdqu64 [{to} + {at} + 192], zmm19",
+                "add {at}, 256",
+                "cmp {at}, {whole}",
+                "jb 2b",
+                from = in(reg) from, to = in(reg) to, whole = in(reg) whole,
+                at = inout(reg) 0_usize => _,
+                out("xmm16") _, out("xmm17") _, out("xmm18") _, out("xmm19") _, options(nostack),
             );
-            if next == end {
+            if whole == len {
                 return;
             }
-            at = end.min(next + 128);
         }
+        // What is left, and where that is little, what stands before it once more.
+        let first = whole.min(len - 128);
+        asm!(
+            "vmovdqu64 zmm16, [{from} + {first}]",
+            "vmovdqu64 zmm17, [{from} + {first} + 64]",
+            "vmovdqu64 zmm18, [{from} + {len} - 128]",
+            "vmovdqu64 zmm19, [{from} + {len} - 64]",
+            "vmovdqu64 [{to} + {first}], zmm16",
+            "vmovdqu64 [{to} + {first} + 64], zmm17",
+            "vmovdqu64 [{to} + {len} - 128], zmm18",
+            "vmovdqu64 [{to} + {len} - 64], zmm19",
+            from = in(reg) from, to = in(reg) to, first = in(reg) first, len = in(reg) len,
+            out("xmm16") _, out("xmm17") _, out("xmm18") _, out("xmm19") _,
+            options(nostack, preserves_flags),
+        );
     }
 }
 
