@@ -40,6 +40,7 @@ use crate::sync::{self, Arc, Condvar, Mutex, Relaxed, Retry, broken, call, plain
 use crate::table::{Table, Tables};
 use crate::units::{FrameNo, NodeId, PageIndex, pages};
 pub(crate) use guards::{FolioLock, FolioRef, Fresh};
+pub(crate) use hinted::AtHand;
 
 /// What happened in a cache since it was made, under the kernel's names.
 #[derive(Debug, Default)]

@@ -7,7 +7,7 @@ use std::panic::Location;
 
 use crate::ahead::Pattern;
 use crate::cache::Inner;
-use crate::core::{Core, FolioRef};
+use crate::core::{AtHand, Core, FolioRef};
 use crate::error::{Error, Result};
 use crate::errseq::Seen;
 use crate::evict;
@@ -55,8 +55,8 @@ use crate::{fault, read, write};
 #[derive(Debug)]
 pub struct File {
     inner: Arc<Inner>,
-    /// That of `inner`, at hand.
-    core: Arc<Core>,
+    /// That of `inner`.
+    core: AtHand,
     mapping: Arc<Mapping>,
     seen: Seen,
     /// How this handle reads.
@@ -68,7 +68,7 @@ pub struct File {
 impl File {
     pub(crate) fn new(inner: Arc<Inner>, mapping: Arc<Mapping>, writable: bool) -> Self {
         let seen = mapping.errors.sample();
-        let (core, pattern) = (inner.core.clone(), Pattern::default());
+        let (core, pattern) = (AtHand::new(inner.core.clone()), Pattern::default());
         Self { core, inner, mapping, seen, pattern, writable, closed: false }
     }
 
@@ -110,7 +110,7 @@ impl File {
     #[doc(alias = "pread")]
     #[inline(always)]
     pub fn read_at(&self, into: &mut [u8], offset: u64) -> Result<usize> {
-        if read::hinted(self.core(), &self.mapping, into, offset) {
+        if read::hinted(&self.core, &self.mapping, into, offset) {
             return Ok(into.len());
         }
         self.read_otherwise(into, offset)
@@ -290,7 +290,7 @@ impl File {
     #[track_caller]
     #[inline(always)] // So that the pin is not copied on its way, half stored as it is.
     pub fn page(&self, index: PageIndex) -> Result<Page<'_>> {
-        let (core, mapping, location) = (self.core(), &*self.mapping, Location::caller());
+        let (core, mapping, location) = (&self.core, &*self.mapping, Location::caller());
         let page = mapping.identity(index);
         // Most pins are of a page that is cached, and all of which is in the file.
         if let Some(intent) = core.intent_at_once(location)

@@ -10,7 +10,7 @@
 //! Pages that are merely passing (`lru.rs`) are shown without one. The first read that counts sets it.
 
 use crate::folio::Identity;
-use crate::frame::Around;
+use crate::frame::vec_with_room;
 use crate::sync::Relaxed;
 use crate::sync::plain::AtomicU32;
 use crate::units::FrameNo;
@@ -18,27 +18,36 @@ use crate::units::FrameNo;
 /// First frames of folios, by file and page.
 ///
 /// # Invariants
-/// Each of them is below `frames`. (In models there may be no frames, and then there are no hints.)
+/// Each of them is below `frames`, and there is one at least. (Neither in models.)
 #[derive(Debug)]
 pub(crate) struct Hints {
-    places: Around<AtomicU32>,
+    /// A power of two of them. (In models none, unless they are about hints.)
+    places: Vec<AtomicU32>,
     frames: u32,
 }
 
 impl Hints {
     /// Hints for so many frames, and as many pages at least; None when there is no memory.
     pub fn new(frames: usize) -> Option<Self> {
-        let places = Around::new(frames, || AtomicU32::new(0))?;
-        let frames = u32::try_from(frames).ok().filter(|n| *n > 0 || cfg!(refolio_model))?;
-        Some(Self { places, frames })
+        let number = u32::try_from(frames).ok().filter(|n| *n > 0 || cfg!(refolio_model))?;
+        let places = if frames > 0 { frames.checked_next_power_of_two()? } else { 0 };
+        let mut hints = vec_with_room(places)?;
+        hints.extend((0..places).map(|_| AtomicU32::new(0)));
+        Some(Self { places: hints, frames: number })
+    }
+
+    /// All places: one of a page has the number of the page among those of all files, as far as that is
+    /// among theirs.
+    #[cfg(not(refolio_model))]
+    #[inline(always)]
+    pub fn all(&self) -> &[AtomicU32] {
+        &self.places
     }
 
     /// Pages that follow each other have places that do; files begin anywhere.
     #[inline]
     fn place(&self, of: Identity) -> Option<&AtomicU32> {
-        // Models do without, unless they are about hints.
-        let off = cfg!(refolio_model) && self.frames == 0;
-        (!off).then(|| self.places.get(of.number()))
+        self.places.get(of.number() as usize & self.places.len().wrapping_sub(1))
     }
 
     /// The first frame of the folio that may have the page.

@@ -6,7 +6,7 @@
 //! tried again, and at last done under a reference.
 
 use crate::ahead::Pattern;
-use crate::core::Core;
+use crate::core::{AtHand, Core};
 use crate::error::Result;
 use crate::fault;
 use crate::folio::{Folio, Use};
@@ -26,7 +26,7 @@ const ATTEMPTS: u32 = if cfg!(refolio_model) { 1 } else { 8 };
 /// What it costs is its instructions: the fewer there are, the more of such reads the processor has
 /// in flight. So each of them is looked at here.
 #[inline(always)]
-pub(crate) fn hinted(core: &Core, mapping: &Mapping, into: &mut [u8], offset: u64) -> bool {
+pub(crate) fn hinted(core: &AtHand, mapping: &Mapping, into: &mut [u8], offset: u64) -> bool {
     let within = (offset % PAGE_SIZE as u64) as usize;
     let index = PageIndex::of_offset(offset);
     if into.len() > PAGE_SIZE - within || !mapping.has_whole(index) {

@@ -17,7 +17,8 @@ static ALL: Mutex<Vec<Known>> = Mutex::new(Vec::new());
 pub(crate) fn add(core: &Arc<Core>) {
     let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
     all.retain(|(_, cache)| cache.strong_count() > 0);
-    all.push((core.folios.addresses(), Arc::downgrade(core)));
+    let its = core.folios.all().as_ptr_range();
+    all.push((its.start.addr()..its.end.addr(), Arc::downgrade(core)));
 }
 
 /// The cache that has a folio.

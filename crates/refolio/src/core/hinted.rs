@@ -1,39 +1,141 @@
-//! A hint, followed. What limits reads of pages that are cached, but in no cache of the processor's,
-//! is how many of them it has in flight, and that is how few loads each of them does. So the number of
-//! a frame is compared with how many there are where a hint is set, not where it is followed.
+//! A hint, followed.
+//!
+//! What limits reads of pages that are cached, but in no cache of the processor's, is how many of them
+//! it has in flight, and that is how few loads each of them does. So the number of a frame is compared
+//! with how many there are where a hint is set, not where it is followed; and a handle has at hand
+//! where hints, descriptors and bytes are.
 
-#![allow(unsafe_code)] // The numbers of hints are of frames that exist, see `Hinted`.
+#![allow(unsafe_code)] // Hints are of frames that exist, and a cache lasts as long as its handles.
+
+use std::ops::Deref;
 
 use super::{Core, FolioRef};
 use crate::folio::{Folio, Identity};
-use crate::sync::{broken, reached};
+use crate::frame;
+use crate::sync::{Arc, broken, reached};
+#[cfg(not(refolio_model))]
+use crate::sync::{Relaxed, plain::AtomicU32};
 use crate::units::{FrameNo, PAGE_SIZE};
 
-/// The frame that a hint names, whatever is in it now.
+/// Where everything is that a hit needs. (Models look it up in the cache.)
+#[derive(Clone, Copy, Debug)]
+struct Near {
+    #[cfg(not(refolio_model))]
+    hints: *const AtomicU32,
+    /// The number of the last hint: one less than a power of two.
+    #[cfg(not(refolio_model))]
+    last: usize,
+    #[cfg(not(refolio_model))]
+    folios: *const Folio,
+    bytes: frame::Near,
+}
+
+impl Near {
+    #[inline(always)]
+    fn of(core: &Core) -> Self {
+        #[cfg(not(refolio_model))]
+        let hints = core.hints.all();
+        Self {
+            #[cfg(not(refolio_model))]
+            hints: hints.as_ptr(),
+            #[cfg(not(refolio_model))]
+            last: hints.len() - 1,
+            #[cfg(not(refolio_model))]
+            folios: core.folios.all().as_ptr(),
+            bytes: frame::Near::of(&core.frames),
+        }
+    }
+}
+
+/// A cache, in a handle.
 ///
 /// # Invariants
-/// It is a frame of `core`, which has a descriptor: hints are set to such frames only (see
-/// [`Hints`](crate::hint::Hints)), and the hints of a cache are made for as many frames as it has.
-#[derive(Clone, Copy)]
-pub(crate) struct Hinted<'c> {
-    core: &'c Core,
-    frame: FrameNo,
+/// `near` is of `core`, whose hints, descriptors and frames stay where they are.
+#[derive(Debug)]
+pub(crate) struct AtHand {
+    core: Arc<Core>,
+    near: Near,
+}
+
+// SAFETY: the addresses are of what `core` has, which is both.
+unsafe impl Send for AtHand {}
+// SAFETY: as above.
+unsafe impl Sync for AtHand {}
+
+impl AtHand {
+    /// This cache.
+    pub fn new(core: Arc<Core>) -> Self {
+        Self { near: Near::of(&core), core }
+    }
+
+    /// Where the page may be.
+    #[inline(always)]
+    pub fn hinted(&self, page: Identity) -> Option<Hinted<'_>> {
+        Hinted::of(&self.core, self.near, page)
+    }
+}
+
+impl Deref for AtHand {
+    type Target = Core;
+
+    #[inline(always)]
+    fn deref(&self) -> &Core {
+        &self.core
+    }
 }
 
 impl Core {
     /// Where the page may be.
     #[inline(always)]
     pub fn hinted(&self, page: Identity) -> Option<Hinted<'_>> {
-        self.hints.get(page).map(|frame| Hinted { core: self, frame })
+        Hinted::of(self, Near::of(self), page)
     }
 }
 
+/// The frame that a hint names, whatever is in it now.
+///
+/// # Invariants
+/// It is a frame of `core`, which has a descriptor: hints are set to such frames only (see
+/// [`Hints`](crate::hint::Hints)), and the hints of a cache are made for as many frames as it has.
+/// `near` is of `core`.
+#[derive(Clone, Copy)]
+pub(crate) struct Hinted<'c> {
+    core: &'c Core,
+    near: Near,
+    frame: FrameNo,
+}
+
 impl<'c> Hinted<'c> {
+    #[cfg(refolio_model)]
+    fn of(core: &'c Core, near: Near, page: Identity) -> Option<Self> {
+        core.hints.get(page).map(|frame| Self { core, near, frame })
+    }
+
+    #[cfg(not(refolio_model))]
+    #[inline(always)]
+    fn of(core: &'c Core, near: Near, page: Identity) -> Option<Self> {
+        // SAFETY: one of the hints, which last as long as `core`.
+        let hint = unsafe { &*near.hints.add(page.number() as usize & near.last) };
+        // Relaxed: see the head of `hint.rs`.
+        Some(Self { core, near, frame: FrameNo(hint.load(Relaxed)) })
+    }
+
+    /// Which frame it is.
+    #[inline(always)]
+    pub fn frame(self) -> FrameNo {
+        self.frame
+    }
+
     /// The descriptor of the frame.
     #[inline(always)]
     pub fn folio(self) -> &'c Folio {
-        // SAFETY: the frame has a descriptor (invariants).
-        unsafe { self.core.folios.all.known(self.frame) }
+        #[cfg(refolio_model)]
+        return self.core.folio(self.frame);
+        // SAFETY: the frame has a descriptor (invariants), which lasts as long as `core`.
+        #[cfg(not(refolio_model))]
+        unsafe {
+            &*self.near.folios.add(self.frame.0 as usize)
+        }
     }
 
     /// Copies bytes of the frame, as they may be, torn where a writer is at work.
@@ -44,13 +146,7 @@ impl<'c> Hinted<'c> {
     pub fn read(self, within: usize, into: &mut [u8]) {
         assert!(within <= PAGE_SIZE && into.len() <= PAGE_SIZE - within, "bytes of one frame");
         // SAFETY: bytes of one frame, as was just seen, and it is one of the cache's (invariants).
-        unsafe { self.core.frames.read_known(self.frame, within, into) }
-    }
-
-    /// Which frame it is.
-    #[inline(always)]
-    pub fn frame(self) -> FrameNo {
-        self.frame
+        unsafe { self.near.bytes.read(&self.core.frames, self.frame, within, into) }
     }
 
     /// The folio, with a reference, if it begins with this page, is up to date, and nothing stands in

@@ -16,7 +16,7 @@ pub(crate) mod state;
 
 use std::ptr;
 
-use crate::frame::{PerFrame, prefetch};
+use crate::frame::{prefetch, vec_with_room};
 use crate::sync::{AtomicU32, AtomicU64, Relaxed, broken, call, rule};
 use crate::units::{FrameNo, MAX_FILE_PAGES, MAX_ORDER, PageIndex, pages};
 use crate::wait::Waits;
@@ -220,21 +220,22 @@ impl Folio {
 /// The descriptors of all frames of a cache, and the threads that wait for them.
 #[derive(Debug)]
 pub(crate) struct Folios {
-    /// By frame.
-    pub all: PerFrame<Folio>,
+    folios: Vec<Folio>,
     waits: Waits,
 }
 
 impl Folios {
     /// Descriptors for `frames` free frames; None when there is no memory for them.
     pub fn new(frames: usize) -> Option<Self> {
-        Some(Self { all: PerFrame::new(frames, Folio::free)?, waits: Waits::new() })
+        let mut folios = vec_with_room(frames)?;
+        folios.extend((0..frames).map(|_| Folio::free()));
+        Some(Self { folios, waits: Waits::new() })
     }
 
     /// Names the words and the queue in the trace of a model.
     #[cfg(refolio_explore)]
     pub fn christen(&self) {
-        for (frame, folio) in self.all.iter().enumerate() {
+        for (frame, folio) in self.folios.iter().enumerate() {
             folio.christen(&format!("folio {frame}"));
         }
         self.waits.christen();
@@ -243,31 +244,31 @@ impl Folios {
     /// The descriptor of `frame`, whatever it is used for now.
     #[inline]
     pub fn get(&self, frame: FrameNo) -> &Folio {
-        &self.all[frame.0 as usize]
+        &self.folios[frame.0 as usize]
     }
 
     /// The same of a number that somebody has made up.
     #[inline]
     pub fn find(&self, frame: FrameNo) -> Option<&Folio> {
-        self.all.get(frame.0 as usize)
+        self.folios.get(frame.0 as usize)
     }
 
     /// Has a descriptor brought to the processor's caches.
     #[inline]
     pub fn prefetch(&self, frame: FrameNo) {
-        prefetch(self.all.as_ptr().wrapping_add(frame.0 as usize));
+        prefetch(self.folios.as_ptr().wrapping_add(frame.0 as usize));
     }
 
-    /// The addresses of all of them.
+    /// All of them, by frame.
     #[cfg(not(refolio_model))]
-    pub fn addresses(&self) -> std::ops::Range<usize> {
-        let all = self.all.as_ptr_range();
-        all.start.addr()..all.end.addr()
+    #[inline(always)]
+    pub fn all(&self) -> &[Folio] {
+        &self.folios
     }
 
     /// The frame that a descriptor of this array describes.
     pub fn frame_of(&self, folio: &Folio) -> FrameNo {
-        let bytes = ptr::from_ref(folio).addr() - self.all.as_ptr().addr();
+        let bytes = ptr::from_ref(folio).addr() - self.folios.as_ptr().addr();
         FrameNo((bytes / size_of::<Folio>()) as u32)
     }
 

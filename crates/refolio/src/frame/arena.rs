@@ -206,16 +206,6 @@ impl Arena {
         unsafe { x86_64::copy(from, into.as_mut_ptr(), len, self.width) }
     }
 
-    /// The same without a look at where they are.
-    ///
-    /// # Safety
-    /// They are inside.
-    #[inline(always)]
-    pub unsafe fn load_known(&self, at: usize, into: &mut [u8]) {
-        // SAFETY: inside, as the caller promises; as in `load`.
-        unsafe { x86_64::copy(self.base.add(at), into.as_mut_ptr(), into.len(), self.width) }
-    }
-
     /// Copies bytes in.
     #[inline]
     pub fn store(&self, at: usize, from: &[u8]) {
@@ -246,14 +236,6 @@ impl Arena {
     #[inline]
     pub fn load(&self, at: usize, into: &mut [u8]) {
         words::load(self.words(), at, into);
-    }
-
-    /// The same.
-    ///
-    /// # Safety
-    /// It looks all the same.
-    pub unsafe fn load_known(&self, at: usize, into: &mut [u8]) {
-        self.load(at, into);
     }
 
     /// Copies bytes in.

@@ -20,6 +20,7 @@ mod arena;
 #[path = "model.rs"]
 mod arena;
 mod fill;
+mod near;
 mod reserve;
 mod room;
 #[cfg(test)]
@@ -30,9 +31,10 @@ mod words;
 mod x86_64;
 
 pub use fill::FillBuf;
+pub(crate) use near::Near;
 pub(crate) use reserve::Run;
 pub use reserve::{Backing, HugeBacking, HugePages, NumaBacking, ReserveError};
-pub(crate) use room::{Around, PerFrame, vec_with_room};
+pub(crate) use room::vec_with_room;
 
 use crate::units::{FrameNo, PAGE_SIZE};
 use arena::Arena;
@@ -81,17 +83,6 @@ impl Frames {
     #[inline]
     pub fn read(&self, frame: FrameNo, offset: usize, into: &mut [u8]) {
         self.arena.load(byte(frame) + offset, into);
-    }
-
-    /// The same of bytes of one frame.
-    ///
-    /// # Safety
-    /// It is a frame of these, and the bytes are in it. (Models look all the same.)
-    #[allow(unsafe_code)] // The promise of the room above, handed on.
-    #[inline(always)]
-    pub unsafe fn read_known(&self, frame: FrameNo, offset: usize, into: &mut [u8]) {
-        // SAFETY: the caller's promise.
-        unsafe { self.arena.load_known(byte(frame) + offset, into) }
     }
 
     /// Has the byte at `offset` of `frame` brought to the processor's caches.

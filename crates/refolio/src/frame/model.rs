@@ -75,10 +75,6 @@ impl Arena {
         words::load(&self.words, at, into);
     }
 
-    pub unsafe fn load_known(&self, at: usize, into: &mut [u8]) {
-        self.load(at, into);
-    }
-
     pub fn prefetch(&self, _at: usize) {}
 
     pub fn store(&self, at: usize, from: &[u8]) {

@@ -3,11 +3,8 @@
 //! They are looked into at random, as the frames are: on huge pages, so that it does not take a
 //! miss of the TLB each time.
 
-#![allow(unsafe_code)] // A call of `madvise(2)`, which changes no byte, and looks without a comparison.
+#![allow(unsafe_code)] // One call of `madvise(2)`, which changes no byte.
 
-use std::ops::Deref;
-
-use crate::units::FrameNo;
 #[cfg(not(any(miri, refolio_model)))]
 use crate::units::{MAX_ORDER, folio_bytes};
 
@@ -36,67 +33,4 @@ pub(crate) fn vec_with_room<T>(len: usize) -> Option<Vec<T>> {
         }
     }
     Some(vec)
-}
-
-/// One element for each frame.
-#[derive(Debug)]
-pub(crate) struct PerFrame<T>(Vec<T>);
-
-impl<T> PerFrame<T> {
-    /// Of so many frames; None when there is no memory.
-    pub fn new(frames: usize, new: impl Fn() -> T) -> Option<Self> {
-        let mut all = vec_with_room(frames)?;
-        all.extend((0..frames).map(|_| new()));
-        Some(Self(all))
-    }
-
-    /// The element of a frame that has one.
-    ///
-    /// # Safety
-    /// There is such a frame. (Models look all the same.)
-    #[inline(always)]
-    pub unsafe fn known(&self, frame: FrameNo) -> &T {
-        if cfg!(refolio_model) {
-            return &self.0[frame.0 as usize];
-        }
-        // SAFETY: the caller's promise.
-        unsafe { self.0.get_unchecked(frame.0 as usize) }
-    }
-}
-
-impl<T> Deref for PerFrame<T> {
-    type Target = [T];
-
-    #[inline(always)]
-    fn deref(&self) -> &[T] {
-        &self.0
-    }
-}
-
-/// Elements around a circle: number n is the same as n plus as many as there are. So every number is
-/// one, and a look needs no comparison.
-///
-/// # Invariants
-/// There are `last + 1` of them, a power of two.
-#[derive(Debug)]
-pub(crate) struct Around<T> {
-    elements: Vec<T>,
-    last: usize,
-}
-
-impl<T> Around<T> {
-    /// So many at least, and one in any case; None when there is no memory.
-    pub fn new(at_least: usize, new: impl Fn() -> T) -> Option<Self> {
-        let len = at_least.checked_next_power_of_two()?;
-        let mut elements = vec_with_room(len)?;
-        elements.extend((0..len).map(|_| new()));
-        Some(Self { elements, last: len - 1 })
-    }
-
-    /// The element of that number.
-    #[inline]
-    pub fn get(&self, number: u64) -> &T {
-        // SAFETY: at most `last`, and there is one more than that (invariants).
-        unsafe { self.elements.get_unchecked(number as usize & self.last) }
-    }
 }

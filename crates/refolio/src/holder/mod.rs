@@ -18,8 +18,10 @@ use crate::clock;
 use crate::folio::Folio;
 use crate::sync::unwatched::lock;
 use crate::sync::{Acquire, Relaxed};
+#[cfg(not(refolio_model))]
+pub(crate) use record::UNNAMED;
 use record::{FREE, NOBODYS, Table};
-pub(crate) use record::{Hold, Intent, UNNAMED, mine};
+pub(crate) use record::{Hold, Intent, mine};
 
 /// How somebody holds a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
