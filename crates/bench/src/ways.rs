@@ -3,7 +3,7 @@
 use std::fs;
 use std::hint::black_box;
 
-use refolio::{File, PAGE_SIZE, PageIndex};
+use refolio::{File, PAGE_SIZE, Page, PageIndex};
 
 use crate::error::Result;
 use crate::reach::{Hand, Reach, sum};
@@ -72,6 +72,35 @@ impl Reach for Pin<'_> {
             Ok(pin) => hand.page.copy_from_slice(&pin),
             Err(_) => hand.fail(),
         }
+    }
+}
+
+/// The same, by a function that hands the pin on, as a program's own pool would.
+#[derive(Clone, Copy, Debug)]
+pub struct Handed<'f>(pub &'f File);
+
+#[inline(never)]
+fn hand_on(file: &File, page: u64) -> Option<Page<'_>> {
+    file.page(PageIndex(page)).ok()
+}
+
+impl Reach for Handed<'_> {
+    type Own = ();
+
+    fn own(&self) -> Result<()> {
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn line(&self, hand: &mut Hand, _own: &mut (), page: u64, at: usize) {
+        let Some(pin) = hand_on(self.0, page) else { return hand.fail() };
+        let Some(line) = pin[at..].first_chunk() else { return hand.fail() };
+        black_box(sum(line));
+    }
+
+    #[inline(always)]
+    fn page(&self, hand: &mut Hand, own: &mut (), page: u64) {
+        Pin(self.0).page(hand, own, page);
     }
 }
 

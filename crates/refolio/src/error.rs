@@ -155,7 +155,6 @@ impl From<ReserveError> for Box<Error> {
 /// # Ok::<(), Box<Error>>(())
 /// ```
 ///
-/// So a result is as small as what it holds. A larger one is stored to memory wherever somebody drops
-/// it, which takes reads and pins more time than all that they do: a pin in `let Ok(page) = … else`
-/// took four times as long.
+/// So a result is no larger than what it holds, and travels in registers: one that has room for an error
+/// is stored to memory where somebody may have to drop it, and a read of 64 bytes shows that.
 pub type Result<T> = std::result::Result<T, Box<Error>>;

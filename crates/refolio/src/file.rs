@@ -306,7 +306,6 @@ impl File {
     }
 
     /// [`page`](Self::page), for everything else.
-    #[cold]
     #[inline(never)]
     fn page_otherwise(
         &self,

@@ -28,12 +28,12 @@ impl<'c> Page<'c> {
         Self(page)
     }
 
-    /// The node that the page is on, and stays on.
+    /// The node that the page is on, and stays on. (It is looked up, under a lock of the process.)
     pub fn node(&self) -> NodeId {
         self.0.node()
     }
 
-    /// The frame that the page is in, and stays in.
+    /// The frame that the page is in, and stays in. (It is looked up, as the node is.)
     pub fn frame(&self) -> FrameNo {
         self.0.frame()
     }

@@ -51,6 +51,7 @@ pub(crate) fn hinted(core: &AtHand, mapping: &Mapping, into: &mut [u8], offset: 
 
 /// Reads bytes of a file, as many as it has there.
 #[doc(alias = "filemap_read")]
+#[inline(never)] // Not a part of the rare thing that calls it.
 pub(crate) fn from_file(
     core: &Core,
     mapping: &Arc<Mapping>,

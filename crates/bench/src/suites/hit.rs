@@ -18,7 +18,7 @@ use crate::picks::Picks;
 use crate::reach::Shape;
 use crate::resident;
 use crate::results::Role;
-use crate::ways::{Ahead, Pin, Pread, Read};
+use crate::ways::{Ahead, Handed, Pin, Pread, Read};
 
 /// Reads that io_uring is given at a time.
 const BATCH: usize = 32;
@@ -156,6 +156,7 @@ fn pins(run: &mut Run<'_>, ways: &Ways<'_>, picks: &Picks) -> Result<()> {
         Adds { contest: &mut contest, plan: run.plan, picks, shape: Shape::Line, threads: 1 };
     add.way(Role::Limit, WORDS, ways.bare);
     add.way(Role::Refolio, PIN, Pin(ways.file));
+    add.way(Role::Refolio, "Refolio, the pin handed on by a function", Handed(ways.file));
     add.way(Role::Other, "the least a pin can be: exchange, load, subtraction", least);
     run.contest(contest)
 }
