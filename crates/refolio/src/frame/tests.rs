@@ -189,6 +189,26 @@ mod plain {
     }
 
     #[test]
+    #[allow(unsafe_code)]
+    fn of_every_length_out_of_frames_that_are_near() {
+        for frames in by_each_width(4) {
+            let near = Near::of(&frames);
+            let bytes = noise(4 * PAGE_SIZE, 5);
+            frames.write(FrameNo(0), 0, &bytes);
+            let mut into = vec![0; PAGE_SIZE + 2];
+            for len in 0..PAGE_SIZE {
+                let (frame, offset) = (FrameNo(len as u32 % 4), len * 7 % (PAGE_SIZE - len + 1));
+                into.fill(0xee);
+                // SAFETY: within that frame.
+                unsafe { near.read(&frames, frame, offset, &mut into[1..=len]) };
+                let from = frame.0 as usize * PAGE_SIZE + offset;
+                assert!(into[1..=len] == bytes[from..from + len], "{len}");
+                assert!(into[0] == 0xee && into[len + 1..].iter().all(|byte| *byte == 0xee));
+            }
+        }
+    }
+
+    #[test]
     fn of_every_length_by_words() {
         let memory: Vec<_> = (0..2048).map(|_| AtomicU64::new(0)).collect();
         check_copies(
