@@ -288,7 +288,7 @@ impl File {
     /// [`Error::TooManyReferences`].
     #[doc(alias = "pin_user_pages")]
     #[track_caller]
-    #[inline(always)] // So that the pin is not copied on its way, half stored as it is.
+    #[inline(always)] // A few instructions, as a rule.
     pub fn page(&self, index: PageIndex) -> Result<Page<'_>> {
         let (core, mapping, location) = (&self.core, &*self.mapping, Location::caller());
         let page = mapping.identity(index);

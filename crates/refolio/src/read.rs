@@ -23,8 +23,8 @@ const ATTEMPTS: u32 = if cfg!(refolio_model) { 1 } else { 8 };
 /// Most reads: of a part of one page, which is all in the file, has a folio of its own, stands still,
 /// and is where its hint says. Whether this was one; [`from_file`] is for everything else.
 ///
-/// What it costs is its instructions: the fewer there are, the more of such reads the processor has
-/// in flight. So each of them is looked at here.
+/// What it costs is its loads: the fewer there are, the more of such reads the processor has in flight.
+/// So each of them is looked at here, and nothing is called that is not inlined.
 #[inline(always)]
 pub(crate) fn hinted(core: &AtHand, mapping: &Mapping, into: &mut [u8], offset: u64) -> bool {
     let within = (offset % PAGE_SIZE as u64) as usize;

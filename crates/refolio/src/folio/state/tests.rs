@@ -222,6 +222,7 @@ fn poison_takes_the_place_of_uptodate_until_all_is_overwritten() {
     assert_eq!(of(&state), (1, vec!["uptodate", "dirty"]), "there was nothing to heal");
     state.poison();
     assert_eq!(of(&state), (1, vec!["dirty", "poisoned"]));
+    assert!(!state.load().is_readable() && !state.load().is_pinnable());
     assert!(!state.used(Use::Counts).has(Flag::UPTODATE));
     assert!(!state.has(Flag::REFERENCED), "what is not to be trusted is not in use");
     state.heal();
