@@ -8,7 +8,6 @@ use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::core::{Bell, Core, Events};
 use crate::error::{Error, Result};
-use crate::folio::Folios;
 use crate::frame::{Frames, HugePages, Run};
 use crate::hint::Hints;
 use crate::housekeeper;
@@ -235,11 +234,11 @@ pub(crate) fn assemble(nodes: &[NodeOptions], name_holders: bool) -> Result<Core
         lrus.push(Lru::new(first, count).ok_or_else(no_room)?);
         end = first.0 as usize + count as usize;
     }
+    let (hints, folios) = Hints::new(end).ok_or_else(no_room)?;
     Ok(Core {
         frames,
-        // Under the checker, the meetings that are about hints have some.
-        hints: Hints::new(if cfg!(refolio_model) { 0 } else { end }).ok_or_else(no_room)?,
-        folios: Folios::new(end).ok_or_else(no_room)?,
+        hints,
+        folios,
         shadows: Shadows::new(list.iter().map(|node| node.frames as usize).sum()),
         nodes: list,
         lrus,

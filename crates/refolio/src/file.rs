@@ -18,7 +18,7 @@ use crate::page::{Page, PageMut};
 use crate::passes::{self, Migrate};
 use crate::place::Place;
 use crate::report::Report;
-use crate::still::{Address, StillPage};
+use crate::still::StillPage;
 use crate::sync::Arc;
 use crate::table::{Backing, Sharing, Table};
 use crate::truncate;
@@ -58,17 +58,18 @@ pub struct File {
     /// That of `inner`.
     core: AtHand,
     mapping: Arc<Mapping>,
-    seen: Seen,
+    // What changes is elsewhere: so whoever reads in a loop may keep the rest in registers.
+    seen: Box<Seen>,
     /// How this handle reads.
-    pattern: Pattern,
+    pattern: Box<Pattern>,
     writable: bool,
     closed: bool,
 }
 
 impl File {
     pub(crate) fn new(inner: Arc<Inner>, mapping: Arc<Mapping>, writable: bool) -> Self {
-        let seen = mapping.errors.sample();
-        let (core, pattern) = (AtHand::new(inner.core.clone()), Pattern::default());
+        let seen = Box::new(mapping.errors.sample());
+        let (core, pattern) = (AtHand::new(inner.core.clone()), Box::<Pattern>::default());
         Self { core, inner, mapping, seen, pattern, writable, closed: false }
     }
 
@@ -296,7 +297,7 @@ impl File {
         if let Some(intent) = core.intent_at_once(location)
             && mapping.has_whole(index)
             && let Some(hinted) = core.hinted(page)
-            && let address = Address::of(core, hinted.frame())
+            && let address = hinted.address()
             && let Some(folio) = hinted.get(page)
         {
             let hold = intent.hold(Held::of(folio.folio));

@@ -9,8 +9,8 @@
 //!
 //! Pages that are merely passing (`lru.rs`) are shown without one. The first read that counts sets it.
 
-use crate::folio::Identity;
-use crate::frame::vec_with_room;
+use crate::folio::{Folio, Folios, Identity};
+use crate::frame::{Part, side_by_side};
 use crate::sync::Relaxed;
 use crate::sync::plain::AtomicU32;
 use crate::units::FrameNo;
@@ -22,18 +22,25 @@ use crate::units::FrameNo;
 #[derive(Debug)]
 pub(crate) struct Hints {
     /// A power of two of them. (In models none, unless they are about hints.)
-    places: Vec<AtomicU32>,
+    places: Part<AtomicU32>,
     frames: u32,
 }
 
 impl Hints {
-    /// Hints for so many frames, and as many pages at least; None when there is no memory.
-    pub fn new(frames: usize) -> Option<Self> {
+    /// Hints for so many frames, and as many pages at least; and right behind them the descriptors of the
+    /// frames, which are free. None when there is no memory.
+    pub fn new(frames: usize) -> Option<(Self, Folios)> {
         let number = u32::try_from(frames).ok().filter(|n| *n > 0 || cfg!(refolio_model))?;
-        let places = if frames > 0 { frames.checked_next_power_of_two()? } else { 0 };
-        let mut hints = vec_with_room(places)?;
-        hints.extend((0..places).map(|_| AtomicU32::new(0)));
-        Some(Self { places: hints, frames: number })
+        let places = if cfg!(refolio_model) { 0 } else { frames.checked_next_power_of_two()? };
+        let hint = || AtomicU32::new(0);
+        let (places, folios) = side_by_side((places, hint), (frames, Folio::free))?;
+        Some((Self { places, frames: number }, Folios::new(folios)))
+    }
+
+    /// A hint, for models that are about hints.
+    #[cfg(refolio_model)]
+    pub fn one() -> Self {
+        Self { places: vec![AtomicU32::new(0)], frames: 1 }
     }
 
     /// All places: one of a page has the number of the page among those of all files, as far as that is
@@ -81,7 +88,7 @@ mod tests {
 
     #[test]
     fn every_page_has_a_place_and_the_last_one_there_has_it() {
-        let hints = Hints::new(5).unwrap();
+        let hints = Hints::new(5).unwrap().0;
         let page = |index| Identity::new(1, PageIndex(index));
         for index in 0..100 {
             assert!(hints.get(page(index)).is_some_and(|frame| frame.0 < 5));
@@ -95,7 +102,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "a hint is of a frame")]
     fn a_hint_is_of_a_frame_that_exists() {
-        Hints::new(5).unwrap().set(Identity::new(1, PageIndex(0)), 1, FrameNo(5));
+        Hints::new(5).unwrap().0.set(Identity::new(1, PageIndex(0)), 1, FrameNo(5));
     }
 
     #[test]

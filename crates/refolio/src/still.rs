@@ -65,7 +65,7 @@ unsafe impl Sync for StillPage<'_> {}
 
 /// Where the bytes of a frame begin, whatever they are now: worked out before a reference is taken,
 /// since what stands behind that waits for it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Address {
     frame: FrameNo,
     first: *const u8,
@@ -73,8 +73,8 @@ pub(crate) struct Address {
 
 impl Address {
     #[inline(always)]
-    pub fn of(core: &Core, frame: FrameNo) -> Self {
-        Self { frame, first: core.frames.address(frame) }
+    pub fn new(frame: FrameNo, first: *const u8) -> Self {
+        Self { frame, first }
     }
 }
 
@@ -82,7 +82,7 @@ impl<'c> StillPage<'c> {
     /// The first `len` bytes of a page of the folio, one at least.
     pub fn new(folio: FolioRef<'c>, page: u32, len: usize, hold: Hold<false>) -> Self {
         assert!(page < folio.folio.pages() && 0 < len && len <= PAGE_SIZE, "of the folio");
-        let Address { first, .. } = Address::of(folio.core, folio.frame.add(page));
+        let first = folio.core.frames.address(folio.frame.add(page));
         Self::own(folio, first, len, hold)
     }
 
@@ -110,29 +110,30 @@ impl<'c> StillPage<'c> {
         unsafe { &*descriptor.cast::<Folio>() }
     }
 
-    /// The cache.
-    fn core(&self) -> Arc<Core> {
-        #[cfg(refolio_model)]
-        unreachable!("models have references instead of pins");
-        #[cfg(not(refolio_model))]
-        all::of(self.folio()).unwrap_or_else(|| unreachable!("a cache outlives its pins"))
-    }
-
     /// The frame that the page is in.
     pub fn frame(&self) -> FrameNo {
-        self.core().frames.frame_at(self.last)
+        core_of(self.folio()).frames.frame_at(self.last)
     }
 
     /// The node that it is on.
     pub fn node(&self) -> NodeId {
-        let core = self.core();
+        let core = core_of(self.folio());
         core.node_of(core.frames.frame_at(self.last)).id
     }
+}
 
-    #[cold]
-    fn finish(&self, put: Put) {
-        self.core().after_put(self.folio(), put);
-    }
+/// The cache of a folio that is pinned.
+fn core_of(_folio: &Folio) -> Arc<Core> {
+    #[cfg(refolio_model)]
+    unreachable!("models have references instead of pins");
+    #[cfg(not(refolio_model))]
+    all::of(_folio).unwrap_or_else(|| unreachable!("a cache outlives its pins"))
+}
+
+/// What is left to do after a pin. (It takes no reference to the pin, which would have it in memory.)
+#[cold]
+fn after_put(folio: &Folio, put: Put) {
+    core_of(folio).after_put(folio, put);
 }
 
 impl Drop for StillPage<'_> {
@@ -140,7 +141,7 @@ impl Drop for StillPage<'_> {
     fn drop(&mut self) {
         match self.folio().state.put_many(1) {
             Put::Others { wake: false } => {}
-            put => self.finish(put),
+            put => after_put(self.folio(), put),
         }
         drop(Hold::<false>::of_number((self.tagged.addr().get() & TAG) as u8));
     }

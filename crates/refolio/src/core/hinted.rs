@@ -3,7 +3,8 @@
 //! What limits reads of pages that are cached, but in no cache of the processor's, is how many of them
 //! it has in flight, and that is how few loads each of them does. So the number of a frame is compared
 //! with how many there are where a hint is set, not where it is followed; and a handle has at hand
-//! where hints, descriptors and bytes are.
+//! where descriptors and bytes are. Hints stand before the descriptors, so that the same address finds
+//! them, too.
 
 #![allow(unsafe_code)] // Hints are of frames that exist, and a cache lasts as long as its handles.
 
@@ -12,6 +13,7 @@ use std::ops::Deref;
 use super::{Core, FolioRef};
 use crate::folio::{Folio, Identity};
 use crate::frame;
+use crate::still::Address;
 use crate::sync::{Arc, broken, reached};
 #[cfg(not(refolio_model))]
 use crate::sync::{Relaxed, plain::AtomicU32};
@@ -20,13 +22,13 @@ use crate::units::{FrameNo, PAGE_SIZE};
 /// Where everything is that a hit needs. (Models look it up in the cache.)
 #[derive(Clone, Copy, Debug)]
 struct Near {
-    #[cfg(not(refolio_model))]
-    hints: *const AtomicU32,
-    /// The number of the last hint: one less than a power of two.
-    #[cfg(not(refolio_model))]
-    last: usize,
+    /// Behind the last hint is the first descriptor.
     #[cfg(not(refolio_model))]
     folios: *const Folio,
+    /// The number of a page, with all of these bits set, is that of its place, counted from the end of
+    /// the hints: they are a power of two.
+    #[cfg(not(refolio_model))]
+    others: usize,
     bytes: frame::Near,
 }
 
@@ -34,14 +36,14 @@ impl Near {
     #[inline(always)]
     fn of(core: &Core) -> Self {
         #[cfg(not(refolio_model))]
-        let hints = core.hints.all();
+        let (hints, folios) = (core.hints.all(), core.folios.all().first());
+        #[cfg(not(refolio_model))]
+        debug_assert_eq!(hints.as_ptr_range().end.addr(), folios.addr());
         Self {
             #[cfg(not(refolio_model))]
-            hints: hints.as_ptr(),
+            folios,
             #[cfg(not(refolio_model))]
-            last: hints.len() - 1,
-            #[cfg(not(refolio_model))]
-            folios: core.folios.all().as_ptr(),
+            others: hints.len().wrapping_neg(),
             bytes: frame::Near::of(&core.frames),
         }
     }
@@ -50,7 +52,8 @@ impl Near {
 /// A cache, in a handle.
 ///
 /// # Invariants
-/// `near` is of `core`, whose hints, descriptors and frames stay where they are.
+/// `near` is of `core`, whose hints, descriptors and frames stay where they are: the hints right before
+/// the descriptors (see [`Hints::new`](crate::hint::Hints::new)).
 #[derive(Debug)]
 pub(crate) struct AtHand {
     core: Arc<Core>,
@@ -114,16 +117,17 @@ impl<'c> Hinted<'c> {
     #[cfg(not(refolio_model))]
     #[inline(always)]
     fn of(core: &'c Core, near: Near, page: Identity) -> Option<Self> {
-        // SAFETY: one of the hints, which last as long as `core`.
-        let hint = unsafe { &*near.hints.add(page.number() as usize & near.last) };
+        let from_end = (page.number() as usize | near.others) as isize;
+        // SAFETY: one of the hints, which stand before the first descriptor and last as long as `core`.
+        let hint = unsafe { &*near.folios.cast::<AtomicU32>().offset(from_end) };
         // Relaxed: see the head of `hint.rs`.
         Some(Self { core, near, frame: FrameNo(hint.load(Relaxed)) })
     }
 
-    /// Which frame it is.
+    /// Where its bytes are.
     #[inline(always)]
-    pub fn frame(self) -> FrameNo {
-        self.frame
+    pub fn address(self) -> Address {
+        Address::new(self.frame, self.near.bytes.address(&self.core.frames, self.frame))
     }
 
     /// The descriptor of the frame.
@@ -160,5 +164,34 @@ impl<'c> Hinted<'c> {
         }
         reached("by its hint");
         Some(FolioRef { core: self.core, frame: self.frame, folio })
+    }
+}
+
+#[cfg(all(test, not(refolio_model)))]
+mod tests {
+    use super::*;
+    use crate::builder::{NodeOptions, assemble};
+    use crate::units::PageIndex;
+
+    #[test]
+    fn a_hint_is_followed_from_where_it_was_set_and_to_the_descriptor_and_the_bytes() {
+        for frames in [1, 2, 3, 8, 9, 1000, 5 << 10] {
+            let core = assemble(&[NodeOptions::new(frames * PAGE_SIZE as u64)], false).unwrap();
+            let core = AtHand::new(Arc::new(core));
+            for (file, index) in [(1, 0), (1, 7), (2, 0), (2, 12345), (40_000, 1 << 39)] {
+                let page = Identity::new(file, PageIndex(index));
+                for frame in [0, frames as u32 / 2, frames as u32 - 1].map(FrameNo) {
+                    core.hints.set(page, 1, frame);
+                    for hinted in [core.hinted(page), core.deref().hinted(page)] {
+                        let hinted = hinted.unwrap();
+                        assert_eq!(hinted.frame, frame);
+                        assert!(std::ptr::eq(hinted.folio(), core.folio(frame)));
+                        let address = Address::new(frame, core.frames.address(frame));
+                        assert_eq!(hinted.address(), address);
+                    }
+                }
+            }
+            core.folios.all().iter().for_each(|folio| assert_eq!(folio.identity(), None));
+        }
     }
 }

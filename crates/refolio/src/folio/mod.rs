@@ -16,7 +16,7 @@ pub(crate) mod state;
 
 use std::ptr;
 
-use crate::frame::{prefetch, vec_with_room};
+use crate::frame::{Part, prefetch};
 use crate::sync::{AtomicU32, AtomicU64, Relaxed, broken, call, rule};
 use crate::units::{FrameNo, MAX_FILE_PAGES, MAX_ORDER, PageIndex, pages};
 use crate::wait::Waits;
@@ -101,7 +101,8 @@ impl Identity {
 const _: () = assert!(Identity::STRIDE - MAX_FILE_PAGES > 1 << MAX_ORDER);
 
 impl Folio {
-    fn free() -> Self {
+    /// Of a free frame.
+    pub fn free() -> Self {
         Self {
             state: State::free(),
             identity: AtomicU64::new(Identity::NONE.0),
@@ -220,16 +221,14 @@ impl Folio {
 /// The descriptors of all frames of a cache, and the threads that wait for them.
 #[derive(Debug)]
 pub(crate) struct Folios {
-    folios: Vec<Folio>,
+    folios: Part<Folio>,
     waits: Waits,
 }
 
 impl Folios {
-    /// Descriptors for `frames` free frames; None when there is no memory for them.
-    pub fn new(frames: usize) -> Option<Self> {
-        let mut folios = vec_with_room(frames)?;
-        folios.extend((0..frames).map(|_| Folio::free()));
-        Some(Self { folios, waits: Waits::new() })
+    /// These, of free frames.
+    pub fn new(folios: Part<Folio>) -> Self {
+        Self { folios, waits: Waits::new() }
     }
 
     /// Names the words and the queue in the trace of a model.
@@ -262,7 +261,7 @@ impl Folios {
     /// All of them, by frame.
     #[cfg(not(refolio_model))]
     #[inline(always)]
-    pub fn all(&self) -> &[Folio] {
+    pub fn all(&self) -> &Part<Folio> {
         &self.folios
     }
 

@@ -34,7 +34,7 @@ pub use fill::FillBuf;
 pub(crate) use near::Near;
 pub(crate) use reserve::Run;
 pub use reserve::{Backing, HugeBacking, HugePages, NumaBacking, ReserveError};
-pub(crate) use room::vec_with_room;
+pub(crate) use room::{Part, side_by_side, vec_with_room};
 
 use crate::units::{FrameNo, PAGE_SIZE};
 use arena::Arena;

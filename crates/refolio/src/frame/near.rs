@@ -10,6 +10,8 @@ use super::{
     x86_64::{self, Width},
 };
 use crate::units::FrameNo;
+#[cfg(all(target_arch = "x86_64", not(any(refolio_model, miri, refolio_tsan))))]
+use crate::units::PAGE_SIZE;
 
 /// # Invariants
 /// The address of the first frame, plus the width, which is in bits that are none of an address of a
@@ -39,6 +41,12 @@ impl Near {
         Self(frames.address(FrameNo(0)).map_addr(|at| at | width))
     }
 
+    /// [`Frames::address`].
+    #[inline(always)]
+    pub fn address(self, _frames: &Frames, frame: FrameNo) -> *const u8 {
+        self.0.wrapping_add(byte(frame)).map_addr(|at| at & !(PAGE_SIZE - 1))
+    }
+
     /// [`Frames::read`] of bytes of one frame.
     ///
     /// # Safety
@@ -65,6 +73,11 @@ impl Near {
     /// Of these frames.
     pub fn of(_frames: &Frames) -> Self {
         Self()
+    }
+
+    /// [`Frames::address`].
+    pub fn address(self, frames: &Frames, frame: FrameNo) -> *const u8 {
+        frames.address(frame)
     }
 
     /// [`Frames::read`] of bytes of one frame.

@@ -66,7 +66,7 @@ fn read_where_it_will_be() {
 fn switch_beside(look: fn(&World), ahead: bool) {
     let mut world = World::new(2, 1);
     if let Some(world) = Arc::get_mut(&mut world) {
-        world.core.hints = Hints::new(1).unwrap();
+        world.core.hints = Hints::one();
     }
     world.load(0);
     let moving = world.moving(1);

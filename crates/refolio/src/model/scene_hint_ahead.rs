@@ -45,7 +45,7 @@ fn pinned() {
 
 fn beside_a_move(look: fn(&World)) {
     let mut world = World::large(2, 1, 0);
-    world.core.hints = Hints::new(1).unwrap();
+    world.core.hints = Hints::one();
     let world = world.ready();
     world.load(0);
     let destination = world.core.nodes[1].first;

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::*;
+use crate::hint::Hints;
 
 /// The folio that is mapped here: four pages, as the destination and the one that is in the way.
 const FOLIO: FrameNo = FrameNo(0);
@@ -33,7 +34,7 @@ struct Scene {
 impl Scene {
     /// All folios are locked, with a reference that is ours.
     fn new() -> Self {
-        let folios = Folios::new(12).unwrap();
+        let folios = Hints::new(12).unwrap().1;
         for folio in [FOLIO, DESTINATION, OTHER] {
             folios.get(folio).claim(2, &[]);
         }
