@@ -44,7 +44,7 @@ impl Drop for Inner {
 
 impl Inner {
     /// Moves pages; see [`File::migrate`].
-    pub fn migrate(&self, places: &[Place], to: NodeId, how: &Migrate<'_>) -> Result<Report> {
+    pub fn migrate(&self, places: &[Place<'_>], to: NodeId, how: &Migrate<'_>) -> Result<Report> {
         let node = passes::node(&self.core, to)?;
         if node.is_offline() {
             return Err(Error::Node { node: to, why: "it is drained: undrain it first" }.into());

@@ -22,7 +22,7 @@ use crate::units::{FrameNo, NodeId};
 const SWEEPS: u32 = 3;
 
 /// Where every folio of a node is known.
-pub(crate) fn places_on(core: &Core, node: &Node) -> Vec<Place> {
+pub(crate) fn places_on(core: &Core, node: &Node) -> Vec<Place<'static>> {
     used_on(core, node).filter_map(|frame| reclaim::place_of(core, frame)).collect()
 }
 

@@ -43,11 +43,11 @@ const WRITE_AROUND: u64 = if cfg!(refolio_model) { 2 } else { 256 };
 const TOGETHER: usize = 128;
 
 /// Evicts pages of files from where they are known; how many went.
-pub(crate) fn places(core: &Core, places: &[Place]) -> u64 {
-    let evict = |places: &[Place]| {
+pub(crate) fn places(core: &Core, places: &[Place<'_>]) -> u64 {
+    let evict = |places: &[Place<'_>]| {
         let leaving = places.iter().filter_map(|place| match (place, place.folio()) {
             (Place::File(mapping, index), Some(frame)) => {
-                Some(Leaving { mapping: mapping.clone(), index: *index, frame })
+                Some(Leaving { mapping: Arc::clone(mapping), index: *index, frame })
             }
             _ => None,
         });

@@ -2,6 +2,7 @@
 
 mod many;
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::panic::Location;
 
@@ -413,17 +414,15 @@ impl File {
         Ok(passes::would_move(self.core(), &self.places(pages), to))
     }
 
-    fn places(&self, pages: Range<u64>) -> Vec<Place> {
+    fn places(&self, pages: Range<u64>) -> Vec<Place<'_>> {
         let cached = self.mapping.nr_pages.get().min(pages.end.saturating_sub(pages.start));
         let mut places = Vec::with_capacity(cached as usize >> self.mapping.order);
-        let mut next = pages.start;
-        let slots = self.mapping.pages.lock();
-        while let Some((index, entry)) = slots.next(next).filter(|(index, _)| *index < pages.end) {
+        let mut slots = self.mapping.pages.lock();
+        let mut cursor = slots.cursor(pages.start);
+        while let Some((index, entry)) = cursor.next().filter(|(index, _)| *index < pages.end) {
             if entry.is_item() {
-                places.push(Place::File(self.mapping.clone(), PageIndex(index)));
+                places.push(Place::File(Cow::Borrowed(&self.mapping), PageIndex(index)));
             }
-            let Some(after) = index.checked_add(1 << entry.order()) else { break };
-            next = after;
         }
         places
     }

@@ -65,14 +65,14 @@ pub(crate) struct Move<'c> {
 
 impl<'c> Move<'c> {
     /// All steps, of one page.
-    pub fn alone(&self, place: &'c Place) -> Attempt<()> {
+    pub fn alone(&self, place: &'c Place<'c>) -> Attempt<()> {
         let copied = self.prepare_alone(place).and_then(|unmapped| self.copy(unmapped));
         self.finish_alone(copied.and_then(|copied| self.switch_alone(copied))?);
         Ok(())
     }
 
     /// Steps 1 to 4, of one page.
-    pub fn prepare_alone(&self, place: &'c Place) -> Attempt<Unmapped<'c>> {
+    pub fn prepare_alone(&self, place: &'c Place<'c>) -> Attempt<Unmapped<'c>> {
         let source = self.isolate(&[place]).pop().unwrap_or(Err(Stop::Gone))?;
         self.prepare(place, source, &mut self.room(1))
     }
@@ -90,7 +90,7 @@ impl<'c> Move<'c> {
     /// Step 1, of a batch: Off the LRU: whoever has a folio isolated is the only one to move or evict
     /// it.
     #[doc(alias = "folio_isolate_lru")]
-    pub fn isolate(&self, places: &[&'c Place]) -> Vec<Attempt<Isolated<'c>>> {
+    pub fn isolate(&self, places: &[&'c Place<'c>]) -> Vec<Attempt<Isolated<'c>>> {
         begins(Step::Isolate);
         call(|| {
             let wanted: Vec<_> = places.iter().map(|place| self.look_up(place)).collect();
@@ -109,7 +109,7 @@ impl<'c> Move<'c> {
     }
 
     /// The folio that is to be moved, and what it is as long as somebody else has it isolated.
-    fn look_up(&self, place: &Place) -> Attempt<(FrameNo, Obstacle)> {
+    fn look_up(&self, place: &Place<'_>) -> Attempt<(FrameNo, Obstacle)> {
         let frame = place.folio().ok_or(Stop::Gone)?;
         if self.to.has(frame) {
             return Err(Stop::Here);
@@ -136,7 +136,7 @@ impl<'c> Move<'c> {
     #[doc(alias = "migrate_folio_unmap")]
     pub fn prepare(
         &self,
-        place: &'c Place,
+        place: &'c Place<'c>,
         source: Isolated<'c>,
         room: &mut Room<'c>,
     ) -> Attempt<Unmapped<'c>> {
@@ -164,7 +164,7 @@ impl<'c> Move<'c> {
     /// whether the folio still is the page (rule 4).
     fn lock(
         &self,
-        place: &'c Place,
+        place: &'c Place<'c>,
         source: Isolated<'c>,
         destination: Fresh<'c>,
     ) -> Attempt<Locked<'c>> {

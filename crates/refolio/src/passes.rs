@@ -140,7 +140,7 @@ struct Pending {
 
 struct Passes<'c> {
     core: &'c Core,
-    places: &'c [Place],
+    places: &'c [Place<'c>],
     how: Migrate<'c>,
     moving: Move<'c>,
     report: Vec<PageOutcome>,
@@ -160,7 +160,7 @@ impl std::hash::Hash for Passes<'_> {
 #[doc(alias = "migrate_pages")]
 pub(crate) fn migrate<'c>(
     core: &'c Core,
-    places: &'c [Place],
+    places: &'c [Place<'c>],
     to: &'c Node,
     how: &Migrate<'c>,
 ) -> Report {
@@ -178,7 +178,7 @@ pub(crate) fn migrate<'c>(
 }
 
 /// One attempt for one page that waits for nothing: for reclaim.
-pub(crate) fn demote<'c>(core: &'c Core, place: &'c Place, to: &'c Node) -> bool {
+pub(crate) fn demote<'c>(core: &'c Core, place: &'c Place<'c>, to: &'c Node) -> bool {
     let watch = Watch::default();
     let moving = Move { core, to, keep: to.marks.low, form: Form::default(), watch };
     moving.alone(place).is_ok()
@@ -396,7 +396,7 @@ impl<'c> Passes<'c> {
 }
 
 /// A page as it is before anything is tried.
-fn look(core: &Core, place: &Place) -> PageOutcome {
+fn look(core: &Core, place: &Place<'_>) -> PageOutcome {
     let (kind, order) = place.folio().map_or((Kind::FileClean, 0), |frame| {
         let folio = core.folio(frame);
         let kind = match (folio.state.has(Flag::ANON), folio.state.has(Flag::DIRTY)) {
@@ -420,7 +420,7 @@ fn look(core: &Core, place: &Place) -> PageOutcome {
 }
 
 /// What [`migrate`] would answer for each page, asked without touching it.
-pub(crate) fn would_move(core: &Core, places: &[Place], to: &Node) -> Report {
+pub(crate) fn would_move(core: &Core, places: &[Place<'_>], to: &Node) -> Report {
     let start = Instant::now();
     let mut room = u64::from(to.nr_free_pages());
     let outcomes = places.iter().map(|place| {

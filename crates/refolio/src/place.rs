@@ -1,5 +1,7 @@
 //! Places: where a page is known, and so where it is found again when it has moved.
 
+use std::borrow::Cow;
+
 use crate::mapping::Mapping;
 use crate::sync::Arc;
 use crate::table::{Backing, Table};
@@ -7,12 +9,13 @@ use crate::units::{FrameNo, PageIndex, Vpn};
 
 /// Where a page is known: in its file's mapping, or in a table.
 #[derive(Clone, Debug)]
-pub(crate) enum Place {
-    File(Arc<Mapping>, PageIndex),
-    Table(Arc<Table>, Vpn),
+pub(crate) enum Place<'p> {
+    // Lent, by whoever names many pages of one file: to count each of them costs more than to name it.
+    File(Cow<'p, Arc<Mapping>>, PageIndex),
+    Table(Cow<'p, Arc<Table>>, Vpn),
 }
 
-impl Place {
+impl Place<'_> {
     /// The folio that holds the page at this moment.
     pub fn folio(&self) -> Option<FrameNo> {
         match self {

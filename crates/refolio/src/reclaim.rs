@@ -17,6 +17,7 @@ use crate::place::Place;
 use crate::sync::call;
 use crate::units::{BLOCK, FrameNo, pages};
 use refolio_xarray::Entry;
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::ops::Range;
 use std::time::Duration;
@@ -277,24 +278,27 @@ fn demote(core: &Core, node: &Node, victim: Victim) -> Demoted {
         }
     }
     match place {
-        Place::File(mapping, index) => Demoted::Leaves(Leaving { mapping, index, frame }),
+        Place::File(mapping, index) => {
+            Demoted::Leaves(Leaving { mapping: mapping.into_owned(), index, frame })
+        }
         Place::Table(..) if core.folio(frame).state.has(Flag::ANON) => Demoted::Homeless,
         Place::Table(..) => Demoted::Gone,
     }
 }
 
 /// Where a folio is known, if it still is.
-pub(crate) fn place_of(core: &Core, frame: FrameNo) -> Option<Place> {
+pub(crate) fn place_of(core: &Core, frame: FrameNo) -> Option<Place<'static>> {
     match core.folio(frame).identity() {
         Some(identity) => {
-            Some(Place::File(core.mappings.get(identity.mapping())?, identity.index()))
+            let mapping = core.mappings.get(identity.mapping())?;
+            Some(Place::File(Cow::Owned(mapping), identity.index()))
         }
         None => {
             let site = core.tables.rmap.first(frame)?;
             let mut at = (0..core.folio(frame).pages()).map(|page| site.at(page));
             let at =
                 at.find(|at| site.table.load(*at).mapped().is_some_and(|m| m.folio == frame))?;
-            Some(Place::Table(site.table, at))
+            Some(Place::Table(Cow::Owned(site.table), at))
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Views: memory that is used through a table.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::panic::Location;
@@ -177,13 +178,13 @@ impl View {
 
     /// One place for each mapped folio of the range. The entries of a folio need not lie together:
     /// some may have been discarded, and filled again by others.
-    fn places(&self, pages: Range<u64>) -> Vec<Place> {
+    fn places(&self, pages: Range<u64>) -> Vec<Place<'_>> {
         let mut folios = BTreeSet::new();
         let mapped = (pages.start..pages.end.min(self.pages())).map(Vpn).filter(|page| {
             let mapped = self.table.load(*page).mapped();
             mapped.is_some_and(|mapped| folios.insert(mapped.folio))
         });
-        mapped.map(|page| Place::Table(self.table.clone(), page)).collect()
+        mapped.map(|page| Place::Table(Cow::Borrowed(&self.table), page)).collect()
     }
 
     /// Takes pages from the view: anonymous ones are freed and read as zeros from now on, those of

@@ -51,13 +51,13 @@ impl<'w> Watch<'w> {
     }
 
     /// A page is about to be moved.
-    pub fn begin(&self, core: &Core, place: &Place, source: FrameNo) {
+    pub fn begin(&self, core: &Core, place: &Place<'_>, source: FrameNo) {
         if self.watcher.is_none() {
             return;
         }
         let identity = core.folio(source).identity();
         let slot = match place {
-            Place::File(mapping, index) => Some((mapping.clone(), *index)),
+            Place::File(mapping, index) => Some((Arc::clone(mapping), *index)),
             Place::Table(..) => identity.and_then(|identity| {
                 Some((core.mappings.get(identity.mapping())?, identity.index()))
             }),

@@ -13,6 +13,7 @@ use crate::table::entry::{Entry, Mapped};
 use crate::table::{Backing, Sharing, Table};
 use crate::units::{NodeId, PAGE_SIZE, PageIndex, Vpn};
 use crate::{fault, read, write, zap};
+use std::borrow::Cow;
 
 /// What one thread does.
 pub type Act = fn(&World);
@@ -112,7 +113,7 @@ impl World {
 
     /// One attempt to move page `at` of the view to a node; whether it moved.
     pub fn migrate_view(&self, at: u64, node: u8) -> bool {
-        self.attempt(&self.moving(node), &Place::Table(self.other().clone(), Vpn(at)))
+        self.attempt(&self.moving(node), &Place::Table(Cow::Borrowed(self.other()), Vpn(at)))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The world of a model: a cache of a few tiny pages, its verbs, and what must be true of it at all
 //! times and at rest.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::iter;
@@ -234,8 +235,8 @@ impl World {
     }
 
     /// Where page `index` is known.
-    pub fn place(&self, index: u64) -> Place {
-        Place::File(self.mapping.clone(), PageIndex(index))
+    pub fn place(&self, index: u64) -> Place<'_> {
+        Place::File(Cow::Borrowed(&self.mapping), PageIndex(index))
     }
 
     /// One attempt to move page `index` to a node; whether it moved.
@@ -244,7 +245,7 @@ impl World {
     }
 
     /// One attempt to move a page; whether it moved.
-    pub fn attempt(&self, moving: &Move<'_>, place: &Place) -> bool {
+    pub fn attempt(&self, moving: &Move<'_>, place: &Place<'_>) -> bool {
         call(|| {
             let Err(stop) = moving.alone(place) else {
                 reached("moved");
