@@ -237,6 +237,15 @@ fn a_file_that_is_closed_while_it_is_read_ahead_leaves_nothing_behind() {
 
 /// read-ahead × truncate, read × truncate: while a file gets shorter and longer again it is read
 /// from front to back, and each page is what it was, or the zeros that it was made longer by.
+/// Stops the readers when the file changes no more, also by a panic: nobody would hear of that otherwise.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
 #[test]
 fn read_ahead_meets_truncate() {
     let path = file_of(600);
@@ -245,13 +254,13 @@ fn read_ahead_meets_truncate() {
     std::thread::scope(|scope| {
         let (cache, path, done): (&Cache, &Path, _) = (&cache, &path, &done);
         scope.spawn(move || {
+            let _over = Over(done);
             let file = cache.open(path).unwrap();
             let mut rng = fastrand::Rng::with_seed(1);
             for _ in 0..300 {
                 file.set_len(rng.u64(0..600) * PAGE).unwrap();
                 file.set_len(600 * PAGE).unwrap();
             }
-            done.store(true, Relaxed);
         });
         for piece in [PAGE_SIZE / 4, 5 * PAGE_SIZE] {
             scope.spawn(move || {

@@ -58,6 +58,15 @@ fn change(locked: &mut Locked<'_>, dice: &mut Dice, turn: u64) {
     }
 }
 
+/// Stops the readers when the writer is done, also by a panic: nobody would hear of that otherwise.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
 /// Waits for each thread: the end of a scope, too, would do, but not for ThreadSanitizer, which
 /// sees only what is not hidden in the standard library.
 fn join(threads: Vec<ScopedJoinHandle<'_, ()>>) {
@@ -85,6 +94,7 @@ fn a_load_finds_only_what_its_index_has() {
             })
         });
         let readers: Vec<_> = readers.collect();
+        let over = Over(&done);
         let mut dice = Dice(77);
         for turn in 0.. {
             if turn % 64 == 0 && Instant::now() > end {
@@ -92,7 +102,7 @@ fn a_load_finds_only_what_its_index_has() {
             }
             change(&mut array.lock(), &mut dice, turn);
         }
-        done.store(true, Relaxed);
+        drop(over);
         join(readers);
     });
     array.lock().check();
@@ -128,6 +138,7 @@ fn a_load_finds_what_is_there_and_nothing_older() {
             })
         });
         let readers: Vec<_> = readers.collect();
+        let over = Over(&done);
         let mut dice = Dice(77);
         for turn in 1.. {
             if turn % 64 == 0 && Instant::now() > end {
@@ -154,7 +165,7 @@ fn a_load_finds_what_is_there_and_nothing_older() {
             // Release: pairs with the Acquire above.
             newest.store(turn, Release);
         }
-        done.store(true, Relaxed);
+        drop(over);
         join(readers);
     });
     array.lock().check();
