@@ -176,6 +176,23 @@ fn a_dry_run_answers_as_the_migration_and_moves_nothing() {
 }
 
 #[test]
+fn a_report_is_of_the_cached_pages_of_the_range_in_their_order_and_of_nothing_else() {
+    let cache = cache();
+    let file = file(&cache, 200);
+    (0..200).for_each(|page| _ = first_byte(&file, page).unwrap());
+    // What was evicted leaves its shadow in the slot, which is not a page.
+    assert_eq!(file.evict(3..5).unwrap(), 2);
+    let report = file.migrate(2..130, NodeId(1), &Migrate::new()).unwrap();
+    let pages = report.outcomes.iter().map(|page| match page.owner {
+        Owner::File { index, .. } => index.0,
+        ref other => panic!("a file's page is {other:?}'s"),
+    });
+    assert!(pages.eq((2..3).chain(5..130)));
+    assert_eq!(report.counts().moved, 126);
+    assert_eq!(file.migrate(500..u64::MAX, NodeId(1), &Migrate::new()).unwrap().outcomes, []);
+}
+
+#[test]
 fn a_pinned_page_is_not_even_copied() {
     let cache = cache();
     let file = file(&cache, 1);

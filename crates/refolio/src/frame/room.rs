@@ -179,7 +179,7 @@ mod part {
 
         #[test]
         fn the_second_array_stands_right_behind_the_first_and_neither_is_in_the_other() {
-            for (few, many) in [(0, 1), (1, 1), (3, 5), (8, 1000), (1 << 19, 1 << 19)] {
+            for (few, many) in [(0, 0), (0, 1), (1, 1), (3, 5), (8, 1000), (1 << 19, 1 << 19)] {
                 let (a, b) = side_by_side(
                     (few, || AtomicU32::new(1)),
                     (many, || [AtomicU64::new(2), AtomicU64::new(3)]),
