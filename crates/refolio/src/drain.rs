@@ -135,7 +135,7 @@ mod tests {
         core.frames.write(node.first, 0, &[7; 64]);
         let (taken, when_taken) = std::sync::mpsc::channel();
         std::thread::scope(|threads| {
-            threads.spawn(|| {
+            let holder = threads.spawn(|| {
                 let room = Room::new(&core, node, 0, 64);
                 taken.send(()).unwrap();
                 while !node.is_offline() {
@@ -146,6 +146,7 @@ mod tests {
             });
             when_taken.recv().unwrap();
             drain(&core, node.id, &Migrate::new()).unwrap();
+            holder.join().unwrap(); // The end of the scope, too, would do, but not for ThreadSanitizer.
         });
         let mut bytes = [1; 64];
         core.frames.read(node.first, 0, &mut bytes);
