@@ -235,8 +235,6 @@ fn a_file_that_is_closed_while_it_is_read_ahead_leaves_nothing_behind() {
     }
 }
 
-/// read-ahead × truncate, read × truncate: while a file gets shorter and longer again it is read
-/// from front to back, and each page is what it was, or the zeros that it was made longer by.
 /// Stops the readers when the file changes no more, also by a panic: nobody would hear of that otherwise.
 struct Over<'a>(&'a AtomicBool);
 
@@ -246,6 +244,8 @@ impl Drop for Over<'_> {
     }
 }
 
+/// read-ahead × truncate, read × truncate: while a file gets shorter and longer again it is read
+/// from front to back, and each page is what it was, or the zeros that it was made longer by.
 #[test]
 fn read_ahead_meets_truncate() {
     let path = file_of(600);
