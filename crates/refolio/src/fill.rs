@@ -7,7 +7,7 @@
 //! show      up to date; on the LRU; unlock, which wakes whoever waited for the bytes
 //! ```
 //! Others find the folio from `insert` on and wait for its lock (without a reference).
-//! Many pages at once: see `batch.rs`.
+//! Many pages at once: see `batch.rs`; and where they are not read, but written: `write/new.rs`.
 
 use std::io;
 
@@ -74,6 +74,31 @@ pub(crate) fn place<'c>(
     Ok(placed.then_some((fresh, base)))
 }
 
+/// New folios into the slots from `base` on, one behind the other, as far as those are vacant. The
+/// others, which nobody has seen, are freed.
+pub(crate) fn place_run(
+    core: &Core,
+    mapping: &Mapping,
+    run: &mut Vec<Fresh<'_>>,
+    base: PageIndex,
+) -> Result<()> {
+    call(|| {
+        let mut slots = mapping.pages.lock();
+        within_reach(mapping, base)?;
+        let (mut at, mut shadows) = (base, Vec::with_capacity(run.len()));
+        for fresh in &*run {
+            let Slot::Vacant(shadow) = put_in(mapping, &mut slots, fresh, at, at) else { break };
+            shadows.push(shadow);
+            at.0 += u64::from(fresh.folio.folio().pages());
+        }
+        drop(slots);
+        run.truncate(shadows.len());
+        mapping.nr_pages.add((at.0 - base.0) as u32);
+        run.iter().zip(shadows).for_each(|(fresh, shadow)| came(core, fresh, shadow));
+        Ok(())
+    })
+}
+
 fn try_place(
     core: &Core,
     mapping: &Arc<Mapping>,
@@ -81,27 +106,55 @@ fn try_place(
     base: PageIndex,
     index: PageIndex,
 ) -> Result<bool> {
-    let frame = fresh.folio.frame;
-    let folio = fresh.folio.folio();
-    let order = folio.order();
-
     let mut slots = mapping.pages.lock();
+    within_reach(mapping, index)?;
+    let Slot::Vacant(shadow) = put_in(mapping, &mut slots, fresh, base, index) else {
+        return Ok(false);
+    };
+    drop(slots);
+    mapping.nr_pages.add(fresh.folio.folio().pages());
+    came(core, fresh, shadow);
+    Ok(true)
+}
+
+/// Whether the file may have this page. Under its i_pages lock.
+fn within_reach(mapping: &Mapping, index: PageIndex) -> Result<()> {
     let pages = PageIndex::count(mapping.reach());
     if index.0 >= pages && !broken("fill-beyond-the-end") {
         return Err(Error::OutOfRange { index, pages }.into());
     }
+    Ok(())
+}
+
+/// What was in the slots of a new folio.
+enum Slot {
+    Taken,
+    /// It has them now.
+    Vacant(Option<xarray::Entry>),
+}
+
+/// A new folio into the slots from `base` on, which are around `index`, if they are vacant.
+fn put_in(
+    mapping: &Mapping,
+    slots: &mut xarray::Locked<'_>,
+    fresh: &Fresh<'_>,
+    base: PageIndex,
+    index: PageIndex,
+) -> Slot {
+    let folio = fresh.folio.folio();
+    let order = folio.order();
     let shadow = slots.load(index.0);
     let taken = if order == 0 {
         shadow.is_some_and(xarray::Entry::is_item)
     } else {
-        items_in(&slots, base, order)
+        items_in(slots, base, order)
     };
     if taken && !broken("insert-skips-look") {
-        return Ok(false);
+        return Slot::Taken;
     }
     folio.set_identity(mapping.identity(base));
     folio.state.get_more(folio.pages());
-    let item = xarray::Entry::item(u64::from(frame.0));
+    let item = xarray::Entry::item(u64::from(fresh.folio.frame.0));
     if slots.store(base.0, order, item).is_err() {
         // A shadow of a larger folio lies over the slot: it has to go first.
         slots.erase(base.0);
@@ -109,14 +162,18 @@ fn try_place(
             unreachable!("a vacant slot takes an entry");
         }
     }
-    mapping.nr_pages.add(folio.pages());
-    core.node_of(frame).counters.nr_file_pages.add(folio.pages());
-    drop(slots);
+    Slot::Vacant(shadow)
+}
+
+/// A new folio has come to where that was: it is counted, and where it was evicted a short while ago,
+/// it is in use.
+fn came(core: &Core, fresh: &Fresh<'_>, shadow: Option<xarray::Entry>) {
+    let folio = fresh.folio.folio();
+    core.node_of(fresh.folio.frame).counters.nr_file_pages.add(folio.pages());
     if shadow.is_some_and(|shadow| reclaim::is_refault(core, shadow)) {
         core.events.workingset_refault.add(folio.pages());
         folio.state.set(Flag::ACTIVE);
     }
-    Ok(true)
 }
 
 /// The order of the largest folio, up to the file's, that fits around `index` beside what is
@@ -241,13 +298,32 @@ pub(crate) fn show_for<'c>(core: &'c Core, fresh: Fresh<'c>, uses: Use) -> Folio
     let (lock, folio) = fresh.open();
     call(|| {
         folio.folio().state.mark_uptodate();
-        if let Some(identity) = folio.folio().identity().filter(|_| uses == Use::Counts) {
-            core.hints.set(identity, folio.folio().pages(), folio.frame);
-        }
+        set_hint(core, &folio, uses);
         core.lru_of(folio.frame).add_for(uses, &core.folios, folio.frame);
         drop(lock);
     });
     folio
+}
+
+/// Shows new folios whose bytes are there, those of one node together.
+pub(crate) fn show_run(core: &Core, run: Vec<Fresh<'_>>, uses: Use) {
+    call(|| {
+        for Fresh { folio } in &run {
+            folio.folio().state.mark_uptodate();
+            set_hint(core, folio, uses);
+        }
+        for run in run.chunk_by(|a, b| core.node_of(a.folio.frame).has(b.folio.frame)) {
+            let frames = run.iter().map(|fresh| fresh.folio.frame);
+            core.lru_of(run[0].folio.frame).add_all(uses, &core.folios, frames);
+        }
+        run.into_iter().for_each(Fresh::release);
+    });
+}
+
+fn set_hint(core: &Core, folio: &FolioRef<'_>, uses: Use) {
+    if let Some(identity) = folio.folio().identity().filter(|_| uses == Use::Counts) {
+        core.hints.set(identity, folio.folio().pages(), folio.frame);
+    }
 }
 
 /// Takes a new folio, which got no bytes, out of its slot again.

@@ -150,6 +150,7 @@ impl<'c> Open<'c> {
 mod tests {
     use super::*;
     use crate::builder::{NodeOptions, assemble};
+    use crate::folio::Use;
 
     #[test]
     fn what_was_taken_for_many_and_not_used_goes_back() {
@@ -195,7 +196,8 @@ mod tests {
         let frames: Vec<_> = fresh.iter().map(|fresh| fresh.folio.frame).collect();
         let (first, second) = frames.split_at(2);
         for frames in [first, second] {
-            core.lru_of(frames[0]).add_all(&core.folios, frames.iter().copied());
+            let lru = core.lru_of(frames[0]);
+            lru.add_all(Use::Counts, &core.folios, frames.iter().copied());
             assert_eq!(core.isolate(frames), [true, true]);
             assert_eq!(core.isolate(frames), [false, false], "they are isolated already");
         }

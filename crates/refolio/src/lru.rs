@@ -105,12 +105,12 @@ impl Lru {
         call(|| self.lists.lock().add(uses, folios, self.first, frame));
     }
 
-    /// The same as [`add`](Self::add), of many.
-    pub fn add_all(&self, folios: &Folios, frames: impl IntoIterator<Item = FrameNo>) {
+    /// The same, of many.
+    pub fn add_all(&self, uses: Use, folios: &Folios, frames: impl IntoIterator<Item = FrameNo>) {
         call(|| {
             let mut lists = self.lists.lock();
             for frame in frames {
-                lists.add(Use::Counts, folios, self.first, frame);
+                lists.add(uses, folios, self.first, frame);
             }
         });
     }

@@ -12,6 +12,8 @@
 //! Whatever stands in the way (a pin above all), the attempt gives everything back and waits
 //! holding nothing. So a write waits for pins, but is never the reason that a pin's owner waits.
 
+mod new;
+
 use std::ops::Range;
 
 use crate::core::{Core, FolioLock, FolioRef, Found, Obstacle, Why};
@@ -28,6 +30,7 @@ use crate::table::{Backing, Table};
 use crate::truncate;
 use crate::units::{FrameNo, PAGE_SIZE, PageIndex, Vpn, folio_bytes};
 use crate::writeback::{self, Patience};
+use new::Supply;
 
 /// A folio that is this thread's alone: locked and frozen. Dropping it lets the others in again.
 #[derive(Debug)]
@@ -160,8 +163,8 @@ fn is_entry(table: &Table, at: Vpn, mapped: Mapped) -> bool {
 }
 
 /// Writes a [`piece`] that lies within the file, or the first page of it: how many bytes. What is not
-/// cached and is overwritten whole, as large a folio as fits, is not read in first; in a folio that
-/// others may see one page is written at a time, so that they are not kept out for long. Under the
+/// cached and is overwritten whole, as large a folio as fits, is not read in first (`write/new.rs`); in a
+/// folio that others may see one page is written at a time, so that they are not kept out for long. Under the
 /// file's resize lock, which is why it does not wait: the caller does, after giving that lock back.
 fn try_in_folio<'c>(
     core: &'c Core,
@@ -182,7 +185,7 @@ fn try_in_folio<'c>(
                 let whole = index.align_down(order) == index && from.len() >= folio_bytes(order);
                 if offset > 0 || !whole {
                     drop(fault::page(core, mapping, index)?);
-                } else if let Some(len) = write_new(core, mapping, index, order, from, supply)? {
+                } else if let Some(len) = new::write(core, mapping, index, order, from, supply)? {
                     return Ok(Ok(len));
                 }
                 continue;
@@ -211,36 +214,6 @@ fn try_in_folio<'c>(
         exclusive.dirty(Some(mapping));
         return Ok(Ok(from.len()));
     }
-}
-
-/// A whole new folio, of `order` or, where there is no room for that, of one page: how many bytes.
-/// None when somebody else put one there meanwhile.
-fn write_new<'c>(
-    core: &'c Core,
-    mapping: &Arc<Mapping>,
-    index: PageIndex,
-    order: u32,
-    from: &[u8],
-    supply: &mut Supply<'c>,
-) -> Result<Option<usize>> {
-    let fresh = match reclaim::alloc_now(core, order, &mut supply.spare) {
-        Some(fresh) => fresh,
-        None => reclaim::alloc(core, 0, &[])?,
-    };
-    let placed = fill::place(core, mapping, fresh, index, index)?;
-    let Some((fresh, _)) = placed else { return Ok(None) };
-    let len = folio_bytes(fresh.folio.folio().order());
-    core.frames.write(fresh.folio.frame, 0, &from[..len]);
-    fresh.folio.folio().state.mark_uptodate();
-    writeback::mark_dirty(core, mapping, fresh.folio.frame);
-    drop(fill::show_for(core, fresh, supply.uses));
-    Ok(Some(len))
-}
-
-/// Where new folios of a write come from, and whether they are merely passing.
-struct Supply<'c> {
-    spare: Spare<'c>,
-    uses: Use,
 }
 
 /// Writes bytes to a file, which gets longer when they reach beyond its end. The length is shown
@@ -293,12 +266,21 @@ pub(crate) fn to_file(
     Ok(())
 }
 
-/// What is written next: all of a folio of the file's order, or what lies in one page.
+/// What is written next: all of a folio of the file's order; of single pages several, which lie within the
+/// file if the first one does; or what lies in one page.
 fn piece<'a>(mapping: &Mapping, at: u64, from: &'a [u8]) -> &'a [u8] {
     let folio = folio_bytes(mapping.order);
-    let whole = at.is_multiple_of(folio as u64) && from.len() >= folio;
-    let in_page = PAGE_SIZE - (at % PAGE_SIZE as u64) as usize;
-    &from[..if whole { folio } else { from.len().min(in_page) }]
+    let len = if !at.is_multiple_of(folio as u64) || from.len() < folio {
+        PAGE_SIZE - (at % PAGE_SIZE as u64) as usize
+    } else if mapping.order > 0 {
+        folio
+    } else {
+        match mapping.len().saturating_sub(at) / PAGE_SIZE as u64 {
+            0 => new::RUN_BYTES,
+            inside => new::RUN_BYTES.min(inside as usize * PAGE_SIZE),
+        }
+    };
+    &from[..from.len().min(len)]
 }
 
 /// How often a write that found no free frame writes its own file back and tries again.

@@ -43,13 +43,26 @@ pub(crate) enum Patience {
 /// Makes a locked folio dirty: flag, mark, counter.
 #[doc(alias = "folio_mark_dirty")]
 pub(crate) fn mark_dirty(core: &Core, mapping: &Mapping, frame: FrameNo) {
-    let folio = core.folio(frame);
-    if folio.state.set(Flag::DIRTY) {
-        return;
-    }
-    core.node_of(frame).counters.nr_dirty.add(folio.pages());
-    if let Some(identity) = folio.identity().filter(|_| !broken("dirty-without-mark")) {
-        call(|| _ = mapping.pages.lock().set_mark(identity.index().0, Mark::Dirty));
+    mark_all_dirty(core, mapping, [frame]);
+}
+
+/// The same of many, whose marks are set together.
+pub(crate) fn mark_all_dirty(
+    core: &Core,
+    mapping: &Mapping,
+    frames: impl IntoIterator<Item = FrameNo>,
+) {
+    let mut slots = None;
+    for frame in frames {
+        let folio = core.folio(frame);
+        if folio.state.set(Flag::DIRTY) {
+            continue;
+        }
+        core.node_of(frame).counters.nr_dirty.add(folio.pages());
+        if let Some(identity) = folio.identity().filter(|_| !broken("dirty-without-mark")) {
+            let slots = slots.get_or_insert_with(|| mapping.pages.lock());
+            call(|| _ = slots.set_mark(identity.index().0, Mark::Dirty));
+        }
     }
 }
 
@@ -269,7 +282,7 @@ fn write_all(mapping: &Mapping, offset: u64, run: &[Page<'_>]) -> io::Result<()>
 fn end(core: &Core, mapping: &Mapping, run: &[Page<'_>], failed: bool) {
     // WRITEBACK keeps a folio in its slot: nobody moves, evicts or truncates it now.
     if failed && !broken("failed-writeback-cleans") {
-        run.iter().for_each(|page| mark_dirty(core, mapping, page.folio.frame));
+        mark_all_dirty(core, mapping, run.iter().map(|page| page.folio.frame));
     }
     // The counters before the marks: who waited for the marks (`sync`) finds nothing counted.
     for Page { folio, .. } in run {

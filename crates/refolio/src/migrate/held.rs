@@ -4,7 +4,7 @@
 //! The states have no Drop of their own: their fields are declared in the order they are undone.
 
 use crate::core::{Core, FolioLock, Fresh};
-use crate::folio::Folio;
+use crate::folio::{Folio, Use};
 use crate::frame::Streams;
 use crate::hand::Emptied;
 use crate::mapping::Mapping;
@@ -106,7 +106,7 @@ impl Unlisted<'_> {
             all[0].count(sum(|one| one.file), sum(|one| one.dirty));
         }
         let frames = all.into_iter().map(|one| std::mem::ManuallyDrop::new(one).to);
-        lru.add_all(&core.folios, frames);
+        lru.add_all(Use::Counts, &core.folios, frames);
     }
 
     /// The counters of both nodes.
