@@ -78,6 +78,7 @@ mod scene_migrate_migrate_write;
 mod scene_migrate_truncate_fault_writeback;
 #[cfg(refolio_explore)]
 mod scene_migrate_write_evict_lookup;
+mod scene_new_pages;
 mod scene_pin_until_drain;
 mod scene_private;
 mod scene_retire;
@@ -150,6 +151,7 @@ pub const ALL: &[&Model] = &[
     &scene_migrate_truncate_fault_writeback::MODEL,
     #[cfg(refolio_explore)]
     &scene_migrate_write_evict_lookup::MODEL,
+    &scene_new_pages::MODEL,
     &scene_pin_until_drain::MODEL,
     &scene_private::MODEL,
     &scene_retire::MODEL,

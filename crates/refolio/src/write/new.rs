@@ -20,7 +20,7 @@ use crate::error::Result;
 use crate::fill;
 use crate::folio::Use;
 use crate::reclaim::{self, Spare};
-use crate::sync::Arc;
+use crate::sync::{Arc, broken};
 use crate::units::{PAGE_SIZE, PageIndex, folio_bytes};
 use crate::writeback;
 
@@ -49,6 +49,9 @@ pub(super) fn write<'c>(
 ) -> Result<Option<usize>> {
     let mut run = alloc(core, mapping, index, order, from.len() / PAGE_SIZE, supply)?;
     fill::place_run(core, mapping, &mut run, index)?;
+    if broken("uptodate-before-bytes") {
+        run.iter().for_each(|fresh| fresh.folio.folio().state.mark_uptodate());
+    }
     let mut done = 0;
     for Fresh { folio } in &run {
         let bytes = &from[done..][..folio_bytes(folio.folio().order())];
@@ -60,8 +63,8 @@ pub(super) fn write<'c>(
     Ok((done > 0).then_some(done))
 }
 
-/// A folio of `order`, or single pages: as many as there are at once, for those that are not cached, up to
-/// `most`; one at least.
+/// A folio of `order`, or single pages: one at least, and up to `most`, as far as there are frames at once
+/// and the pages are not cached.
 fn alloc<'c>(
     core: &'c Core,
     mapping: &Mapping,
@@ -74,9 +77,10 @@ fn alloc<'c>(
         Some(fresh) => fresh,
         None => reclaim::alloc(core, 0, &[])?,
     };
-    let behind = (1..if mapping.order == 0 { most as u64 } else { 1 }).map(|at| index.0 + at);
-    let vacant = behind.take_while(|at| mapping.peek(PageIndex(*at)).is_none());
-    let mut run = Vec::with_capacity(if mapping.order == 0 { most } else { 1 });
+    let most = if mapping.order == 0 { most as u64 } else { 1 };
+    let behind = (1..most).map(|at| PageIndex(index.0 + at));
+    let vacant = behind.take_while(|at| mapping.peek(*at).is_none());
+    let mut run = Vec::with_capacity(most as usize);
     run.push(first);
     run.extend(vacant.map_while(|_| supply.spare.take(core)));
     Ok(run)
