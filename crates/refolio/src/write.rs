@@ -162,10 +162,10 @@ fn is_entry(table: &Table, at: Vpn, mapped: Mapped) -> bool {
     table.load(at).is_present(mapped.folio, mapped.page) || broken("write-skips-entry-recheck")
 }
 
-/// Writes a [`piece`] that lies within the file, or the first page of it: how many bytes. What is not
-/// cached and is overwritten whole, as large a folio as fits, is not read in first (`write/new.rs`); in a
-/// folio that others may see one page is written at a time, so that they are not kept out for long. Under the
-/// file's resize lock, which is why it does not wait: the caller does, after giving that lock back.
+/// Writes a [`piece`] that lies within the file, or the first pages of it: how many bytes. What is not
+/// cached and is overwritten whole is not read in first (`write/new.rs`); in a folio that others may see
+/// one page is written at a time, so that they are not kept out for long. Under the file's resize lock,
+/// which is why it does not wait: the caller does, after giving that lock back.
 fn try_in_folio<'c>(
     core: &'c Core,
     mapping: &Arc<Mapping>,
@@ -266,8 +266,8 @@ pub(crate) fn to_file(
     Ok(())
 }
 
-/// What is written next: all of a folio of the file's order; of single pages several, which lie within the
-/// file if the first one does; or what lies in one page.
+/// What is written next: all of a folio of the file's order; of single pages several, which lie within
+/// the file if the first one does; or what lies in one page.
 fn piece<'a>(mapping: &Mapping, at: u64, from: &'a [u8]) -> &'a [u8] {
     let folio = folio_bytes(mapping.order);
     let len = if !at.is_multiple_of(folio as u64) || from.len() < folio {

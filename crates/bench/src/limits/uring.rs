@@ -12,12 +12,12 @@ use super::blocks::Blocks;
 use crate::error::{Error, Result};
 use crate::reach::{Hand, Reach};
 
-/// A ring, and a buffer for each read that is on its way.
+/// A ring, and a buffer for each read that is on its way, and for more.
 ///
 /// # Invariants
-/// `buffers` has `depth` pieces of `unit` bytes and is registered with the ring. Of each slot there
-/// is at most one read on its way (`busy`), so nobody else uses its buffer; the buffers are given
-/// back after the ring, which waits for what is on its way when it is dropped (see `Drop`).
+/// `buffers` has `busy.len()` pieces of `unit` bytes and is registered with the ring, as one. Of each
+/// slot there is at most one read on its way (`busy`), so nobody else uses its buffer; the buffers are
+/// given back after the ring, which waits for what is on its way when it is dropped (see `Drop`).
 pub struct Ring {
     ring: IoUring,
     buffers: Blocks,
@@ -28,25 +28,25 @@ pub struct Ring {
 impl Ring {
     /// For `depth` reads of `unit` bytes (whole pages) of the file at a time.
     pub fn new(file: &File, depth: usize, unit: usize) -> Result<Self> {
+        Self::with_slots(file, depth, depth, unit)
+    }
+
+    /// The same with more slots than that, which may be used in turn: a device writes faster to memory
+    /// that the processor's caches hold than to more of it.
+    pub fn with_slots(file: &File, depth: usize, slots: usize, unit: usize) -> Result<Self> {
         let doing = "setting up io_uring (is it forbidden? see kernel.io_uring_disabled)";
         let ring = IoUring::builder()
             .setup_single_issuer()
             .build(depth.next_power_of_two() as u32)
             .map_err(Error::while_(doing))?;
-        let mut buffers = Blocks::new(depth * unit)?;
-        let base = buffers.base();
-        let vectors: Vec<libc::iovec> = (0..depth)
-            .map(|slot| libc::iovec {
-                iov_base: base.wrapping_add(slot * unit).cast(),
-                iov_len: unit,
-            })
-            .collect();
+        let mut buffers = Blocks::new(slots * unit)?;
+        let all = libc::iovec { iov_base: buffers.base().cast(), iov_len: slots * unit };
         let submitter = ring.submitter();
         submitter.register_files(&[file.as_raw_fd()]).map_err(Error::while_(doing))?;
         // SAFETY: the buffers live as long as the ring (invariants), and at one address.
-        unsafe { submitter.register_buffers(&vectors) }
+        unsafe { submitter.register_buffers(&[all]) }
             .map_err(Error::while_("registering buffers (is `ulimit -l` too low?)"))?;
-        Ok(Self { ring, buffers, busy: vec![false; depth], unit })
+        Ok(Self { ring, buffers, busy: vec![false; slots], unit })
     }
 
     /// Prepares a read of `len` bytes from `offset` on, into the buffer of a slot that is idle.
@@ -54,11 +54,11 @@ impl Ring {
     pub fn prepare(&mut self, slot: usize, offset: u64, len: usize) {
         assert!(!std::mem::replace(&mut self.busy[slot], true) && len <= self.unit);
         let buffer = self.buffers.base().wrapping_add(slot * self.unit);
-        let read = opcode::ReadFixed::new(types::Fixed(0), buffer, len as u32, slot as u16);
+        let read = opcode::ReadFixed::new(types::Fixed(0), buffer, len as u32, 0);
         let entry = read.offset(offset).build().user_data(slot as u64);
         // SAFETY: the buffer is the slot's own until the read has ended (invariants).
         let pushed = unsafe { self.ring.submission().push(&entry) };
-        assert!(pushed.is_ok(), "as many entries as slots");
+        assert!(pushed.is_ok(), "no more on their way than the ring was made for");
     }
 
     /// Hands over what was prepared, and waits until so many have ended.

@@ -63,8 +63,8 @@ pub(super) fn write<'c>(
     Ok((done > 0).then_some(done))
 }
 
-/// A folio of `order`, or single pages: one at least, and up to `most`, as far as there are frames at once
-/// and the pages are not cached.
+/// A folio of `order`, or single pages: one at least, and up to `most`, as far as there are frames at
+/// once and the pages are not cached.
 fn alloc<'c>(
     core: &'c Core,
     mapping: &Mapping,
