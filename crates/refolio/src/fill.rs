@@ -17,8 +17,8 @@ use crate::folio::Use;
 use crate::folio::state::Flag;
 use crate::mapping::Mapping;
 use crate::reclaim;
-use crate::sync::{Arc, broken, call};
-use crate::units::{PageIndex, folio_bytes, pages};
+use crate::sync::{Arc, broken, call, rule};
+use crate::units::{PAGE_SIZE, PageIndex, folio_bytes, pages};
 use refolio_xarray as xarray;
 
 /// Reads a page that is not cached in from the store; None when somebody else was first.
@@ -75,16 +75,11 @@ pub(crate) fn place<'c>(
 }
 
 /// New folios into the slots from `base` on, one behind the other, as far as those are vacant. The
-/// others, which nobody has seen, are freed.
-pub(crate) fn place_run(
-    core: &Core,
-    mapping: &Mapping,
-    run: &mut Vec<Fresh<'_>>,
-    base: PageIndex,
-) -> Result<()> {
+/// others, which nobody has seen, are freed. All lie within the reach of the file, which the caller keeps
+/// as it is.
+pub(crate) fn place_run(core: &Core, mapping: &Mapping, run: &mut Vec<Fresh<'_>>, base: PageIndex) {
     call(|| {
         let mut slots = mapping.pages.lock();
-        within_reach(mapping, base)?;
         let (mut at, mut shadows) = (base, Vec::with_capacity(run.len()));
         for fresh in &*run {
             let Slot::Vacant(shadow) = put_in(mapping, &mut slots, fresh, at, at) else { break };
@@ -94,9 +89,9 @@ pub(crate) fn place_run(
         drop(slots);
         run.truncate(shadows.len());
         mapping.nr_pages.add((at.0 - base.0) as u32);
+        rule(at.offset() < mapping.reach() + PAGE_SIZE as u64, "new pages lie within the file");
         run.iter().zip(shadows).for_each(|(fresh, shadow)| came(core, fresh, shadow));
-        Ok(())
-    })
+    });
 }
 
 fn try_place(
@@ -107,7 +102,10 @@ fn try_place(
     index: PageIndex,
 ) -> Result<bool> {
     let mut slots = mapping.pages.lock();
-    within_reach(mapping, index)?;
+    let pages = PageIndex::count(mapping.reach());
+    if index.0 >= pages && !broken("fill-beyond-the-end") {
+        return Err(Error::OutOfRange { index, pages }.into());
+    }
     let Slot::Vacant(shadow) = put_in(mapping, &mut slots, fresh, base, index) else {
         return Ok(false);
     };
@@ -115,15 +113,6 @@ fn try_place(
     mapping.nr_pages.add(fresh.folio.folio().pages());
     came(core, fresh, shadow);
     Ok(true)
-}
-
-/// Whether the file may have this page. Under its i_pages lock.
-fn within_reach(mapping: &Mapping, index: PageIndex) -> Result<()> {
-    let pages = PageIndex::count(mapping.reach());
-    if index.0 >= pages && !broken("fill-beyond-the-end") {
-        return Err(Error::OutOfRange { index, pages }.into());
-    }
-    Ok(())
 }
 
 /// What was in the slots of a new folio.
@@ -347,7 +336,6 @@ mod tests {
     use super::*;
     use crate::builder::{NodeOptions, assemble};
     use crate::store::MemStore;
-    use crate::units::PAGE_SIZE;
 
     #[test]
     fn where_frames_do_not_lie_together_a_single_page_comes_and_larger_ones_come_beside_it() {

@@ -275,9 +275,10 @@ fn piece<'a>(mapping: &Mapping, at: u64, from: &'a [u8]) -> &'a [u8] {
     } else if mapping.order > 0 {
         folio
     } else {
+        let run = new::RUN_BYTES.min(from.len() / PAGE_SIZE * PAGE_SIZE);
         match mapping.len().saturating_sub(at) / PAGE_SIZE as u64 {
-            0 => new::RUN_BYTES,
-            inside => new::RUN_BYTES.min(inside as usize * PAGE_SIZE),
+            0 => run,
+            inside => run.min(inside as usize * PAGE_SIZE),
         }
     };
     &from[..from.len().min(len)]

@@ -35,10 +35,11 @@ pub(super) struct Supply<'c> {
 
 /// Writes a whole new folio, of `order` or, where there is no room for that, of one page; and more single
 /// pages behind that one, where the file is made of such. How many bytes; None when somebody else has
-/// put page `index` there meanwhile.
+/// put page `index` there meanwhile. All of it lies within the reach of the file, whose resize lock the
+/// caller has.
 ///
 /// # Errors
-/// As [`reclaim::alloc`]; [`Error::OutOfRange`](crate::Error::OutOfRange) behind the reach of the file.
+/// As [`reclaim::alloc`].
 pub(super) fn write<'c>(
     core: &'c Core,
     mapping: &Arc<Mapping>,
@@ -48,7 +49,7 @@ pub(super) fn write<'c>(
     supply: &mut Supply<'c>,
 ) -> Result<Option<usize>> {
     let mut run = alloc(core, mapping, index, order, from.len() / PAGE_SIZE, supply)?;
-    fill::place_run(core, mapping, &mut run, index)?;
+    fill::place_run(core, mapping, &mut run, index);
     if broken("uptodate-before-bytes") {
         run.iter().for_each(|fresh| fresh.folio.folio().state.mark_uptodate());
     }
@@ -161,7 +162,7 @@ mod tests {
         let mut run = alloc(&core, &mapping, PageIndex(0), 0, 4, &mut supply).unwrap();
         assert_eq!(run.len(), 4);
         drop(fault::page(&core, &mapping, PageIndex(2)).unwrap());
-        fill::place_run(&core, &mapping, &mut run, PageIndex(0)).unwrap();
+        fill::place_run(&core, &mapping, &mut run, PageIndex(0));
         assert_eq!((run.len(), mapping.nr_pages.get()), (2, 3));
         fill::show_run(&core, run, Use::Counts);
         let written = write(&core, &mapping, PageIndex(2), 0, &[9; 2 * PAGE_SIZE], &mut supply);
