@@ -47,9 +47,10 @@ pub fn run(run: &mut Run<'_>) -> Result<String> {
     sequential(run, &scratch)?;
     idle(run, &scratch)?;
     run.note(format!(
-        "Refolio's nodes hold 1/{PART} of the file, and nothing of it before each sequential \
-         measurement, which ends with the file. The system's page cache forgets the file before \
-         each measurement of what goes through it, and holds all that was read since"
+        "Refolio's nodes hold {} MiB, and nothing of the file before each sequential measurement, \
+         which ends with the file. The system's page cache forgets the file before each measurement \
+         of what goes through it, and holds all that was read since",
+        room(scratch.bytes) >> 20
     ));
     Ok(format!("a file of {} MiB in {}", scratch.bytes >> 20, run.place()))
 }
